@@ -1,0 +1,138 @@
+package eventbus
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	contentTypeJSON = "application/json"
+	maxJSONDepth    = 1000
+)
+
+// payloadNames returns the event type and, where the payload names one, the
+// aggregate type of a payload.
+func payloadNames(p EventTyper) (name, aggregate string, err error) {
+	if isNil(p) {
+		return "", "", invalid("payload", "must not be nil", fmt.Sprintf("%T", p))
+	}
+	if reflect.TypeOf(p).Kind() == reflect.Pointer {
+		err = invalid("payload", "must be a value, not a pointer: events are immutable", fmt.Sprintf("%T", p))
+	}
+	name = p.EventType()
+	if a, ok := p.(AggregateTyper); ok {
+		aggregate = a.AggregateType()
+		if !strings.HasPrefix(name, aggregate+".") && aggregate != "" && !strings.Contains(name, ".") {
+			name = aggregate + "." + name
+		}
+	}
+	return name, aggregate, err
+}
+
+// encodePayload encodes v as JSON, refusing what JSON would change silently.
+func encodePayload(v any) (data []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			data, err = nil, invalid("payload", fmt.Sprintf("its encoder panicked: %v", r), fmt.Sprintf("%T", v))
+		}
+	}()
+	data, err = json.Marshal(v)
+	if err != nil {
+		return nil, &ValidationError{Field: "payload", Rule: "must be encodable as JSON", Value: fmt.Sprintf("%T", v), Err: err}
+	}
+	if at := bytes.Index(data, []byte(`\ufffd`)); at >= 0 && hasInvalidUTF8(reflect.ValueOf(v), 0) {
+		return nil, invalid("payload", fmt.Sprintf("invalid UTF-8 at byte %d", at), fmt.Sprintf("%T", v))
+	}
+	return data, checkDepth(data)
+}
+
+// hasInvalidUTF8 looks into v only after the encoder left its replacement mark.
+func hasInvalidUTF8(v reflect.Value, depth int) bool {
+	if depth > maxJSONDepth {
+		return false
+	}
+	switch v.Kind() {
+	case reflect.String:
+		return !utf8.ValidString(v.String())
+	case reflect.Pointer, reflect.Interface:
+		return !v.IsNil() && hasInvalidUTF8(v.Elem(), depth+1)
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if hasInvalidUTF8(v.Index(i), depth+1) {
+				return true
+			}
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			if hasInvalidUTF8(it.Key(), depth+1) || hasInvalidUTF8(it.Value(), depth+1) {
+				return true
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if hasInvalidUTF8(v.Field(i), depth+1) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func checkJSON(data []byte) error {
+	if !utf8.Valid(data) {
+		return invalid("payload", "must be valid UTF-8", "")
+	}
+	if !json.Valid(data) {
+		return invalid("payload", "must be valid JSON, as its content type says", shown(string(data)))
+	}
+	return checkDepth(data)
+}
+
+func checkDepth(data []byte) error {
+	depth, inString := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxJSONDepth {
+				return invalid("payload", fmt.Sprintf("must nest at most %d levels", maxJSONDepth), "")
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+// decodePayload turns the event's payload into a T: the value as published
+// where it is one, else the decoded bytes.
+func decodePayload[T any](e DomainEvent) (T, error) {
+	if v, ok := e.value.(T); ok {
+		return v, nil
+	}
+	var out T
+	if err := json.Unmarshal(e.data, &out); err != nil {
+		return out, fmt.Errorf("%w: payload of %s into %T: %w", ErrUndecodable, e.Type, out, err)
+	}
+	return out, nil
+}
+
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Interface, reflect.Slice, reflect.Chan:
+		return r.IsNil()
+	default:
+		return false
+	}
+}

@@ -1,0 +1,225 @@
+package eventbus
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxTypeBytes     = 180
+	maxIDBytes       = 200
+	maxSourceBytes   = 1024
+	maxHeaders       = 64
+	maxHeaderKey     = 128
+	maxHeaderValue   = 4 << 10
+	maxHeaderBytes   = 16 << 10
+	maxVersionNumber = 1 << 31
+)
+
+// Validate returns everything that is wrong with the envelope, joined; each is a
+// [ValidationError]. Publish calls it before anything is sent. The rules are
+// those of docs/events.md.
+func (e *DomainEvent) Validate() error {
+	if e.err == nil && e.plainlyValid() {
+		return nil
+	}
+	return e.explain()
+}
+
+// plainlyValid is the fast path over the fields that nearly every event has.
+func (e *DomainEvent) plainlyValid() bool {
+	return isName(e.Type) && isWord(e.AggregateType) && len(e.AggregateType) <= maxTypeBytes &&
+		e.ID != "" && isText(e.ID, maxIDBytes) && isText(e.AggregateID, maxIDBytes) &&
+		isText(e.Source, maxSourceBytes) && isText(e.DataSchema, maxSourceBytes) &&
+		isText(e.CorrelationID, maxIDBytes) && isText(e.CausationID, maxIDBytes) &&
+		isText(e.TenantID, maxIDBytes) && isText(e.ActorID, maxIDBytes) && isText(e.ContentType, maxIDBytes) &&
+		e.AggregateVersion >= 0 && e.SchemaVersion >= 0 && e.SchemaVersion < maxVersionNumber &&
+		validYear(e.Time) && validYear(e.Expires) && len(e.Metadata)+len(e.Extensions) == 0
+}
+
+func (e *DomainEvent) explain() error {
+	var errs []error
+	if e.err != nil {
+		errs = append(errs, e.err)
+	}
+	errs = append(errs, checkType(e.Type)...)
+	if !isWord(e.AggregateType) || len(e.AggregateType) > maxTypeBytes {
+		errs = append(errs, invalid("aggregate_type", "must be one word of [A-Za-z0-9_-]", shown(e.AggregateType)))
+	}
+	if e.ID == "" {
+		errs = append(errs, invalid("id", "required", ""))
+	}
+	for _, f := range []struct {
+		name, value string
+		limit       int
+	}{
+		{"id", e.ID, maxIDBytes},
+		{"aggregate_id", e.AggregateID, maxIDBytes},
+		{"source", e.Source, maxSourceBytes},
+		{"data_schema", e.DataSchema, maxSourceBytes},
+		{"correlation_id", e.CorrelationID, maxIDBytes},
+		{"causation_id", e.CausationID, maxIDBytes},
+		{"tenant_id", e.TenantID, maxIDBytes},
+		{"actor_id", e.ActorID, maxIDBytes},
+		{"content_type", e.ContentType, maxIDBytes},
+	} {
+		if !isText(f.value, f.limit) {
+			errs = append(errs, invalid(f.name, fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", f.limit), shown(f.value)))
+		}
+	}
+	if e.AggregateVersion < 0 {
+		errs = append(errs, invalid("aggregate_version", "must not be negative", fmt.Sprint(e.AggregateVersion)))
+	}
+	if e.SchemaVersion < 0 || e.SchemaVersion >= maxVersionNumber {
+		errs = append(errs, invalid("schema_version", "must be from 1, or 0 for none", fmt.Sprint(e.SchemaVersion)))
+	}
+	for name, t := range map[string]time.Time{"time": e.Time, "expires": e.Expires} {
+		if !validYear(t) {
+			errs = append(errs, invalid(name, "its year must be from 1 to 9999", fmt.Sprint(t.Year())))
+		}
+	}
+	errs = append(errs, checkHeaders(e.Metadata, e.Extensions)...)
+	return errors.Join(errs...)
+}
+
+func checkType(name string) []error {
+	switch {
+	case name == "":
+		return []error{invalid("type", "required", "")}
+	case !isName(name):
+		return []error{invalid("type", "must be dotted words of [A-Za-z0-9_-], at most 180 bytes", shown(name))}
+	}
+	return nil
+}
+
+func checkHeaders(metadata, extensions map[string]string) []error {
+	var errs []error
+	total := 0
+	for k, v := range metadata {
+		total += len(k) + len(v)
+		switch {
+		case !isHeaderKey(k):
+			errs = append(errs, invalid("metadata", "a key must be 1 to 128 bytes of [a-z0-9._-]", shown(k)))
+		case strings.HasPrefix(k, "ce_") || strings.HasPrefix(k, "eventbus-") || k == "content-type":
+			errs = append(errs, invalid("metadata", "the prefixes ce_ and eventbus- and content-type are reserved", shown(k)))
+		case !isText(v, maxHeaderValue):
+			errs = append(errs, invalid("metadata."+k, "must be at most 4096 bytes of UTF-8 without control characters", shown(v)))
+		}
+	}
+	for k, v := range extensions {
+		total += len(k) + len(v)
+		switch {
+		case !isAttribute(k):
+			errs = append(errs, invalid("extensions", "a name must be 1 to 128 bytes of [a-z0-9]", shown(k)))
+		case IsAttribute(k):
+			errs = append(errs, invalid("extensions", "this attribute has a field of its own", shown(k)))
+		case !isText(v, maxHeaderValue):
+			errs = append(errs, invalid("extensions."+k, "must be at most 4096 bytes of UTF-8 without control characters", shown(v)))
+		}
+	}
+	if n := len(metadata) + len(extensions); n > maxHeaders {
+		errs = append(errs, invalid("metadata", "at most 64 headers and extensions", fmt.Sprint(n)))
+	}
+	if total > maxHeaderBytes {
+		errs = append(errs, invalid("metadata", "at most 16384 bytes of headers and extensions", fmt.Sprint(total)))
+	}
+	return errs
+}
+
+// IsAttribute reports whether name is a CloudEvents attribute that a field of
+// DomainEvent holds, and so cannot be an extension.
+func IsAttribute(name string) bool {
+	switch name {
+	case "id", "type", "source", "specversion", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64", "database64",
+		"aggregatetype", "aggregateversion", "schemaversion", "correlationid", "causationid", "tenantid", "actorid", "expirytime":
+		return true
+	}
+	return false
+}
+
+// isName reports whether s is dotted words.
+func isName(s string) bool {
+	if s == "" || len(s) > maxTypeBytes {
+		return false
+	}
+	word := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '.':
+			if word == 0 {
+				return false
+			}
+			word = 0
+		case wordByte[c]:
+			word++
+		default:
+			return false
+		}
+	}
+	return word > 0
+}
+
+func isWord(s string) bool {
+	for i := range len(s) {
+		if !wordByte[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+var wordByte = func() (t [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-" {
+		t[c] = true
+	}
+	return t
+}()
+
+// isText reports whether s is at most limit bytes of UTF-8 without control
+// characters.
+func isText(s string, limit int) bool {
+	if len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 || c >= 0x7f {
+			return c >= 0x80 && isForeignText(s)
+		}
+	}
+	return true
+}
+
+func isForeignText(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 })
+}
+
+func isHeaderKey(s string) bool { return only(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") }
+func isAttribute(s string) bool { return only(s, "abcdefghijklmnopqrstuvwxyz0123456789") }
+
+func only(s, charset string) bool {
+	if s == "" || len(s) > maxHeaderKey {
+		return false
+	}
+	for i := range len(s) {
+		if strings.IndexByte(charset, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func validYear(t time.Time) bool {
+	y := t.Year()
+	return y >= 1 && y <= 9999
+}
+
+func firstWord(name string) string {
+	word, _, _ := strings.Cut(name, ".")
+	return word
+}
