@@ -1,0 +1,13 @@
+.PHONY: help check test
+help: ## lists the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+check: ## the quick loop: formatting, vet, tests
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not gofmt'ed: $$files"; exit 1; }
+	go vet ./...
+	go test -shuffle=on ./...
+test: ## everything that must pass: check, and the tests with the race detector
+	@command -v cc >/dev/null || { test "$$(id -u)" = 0 && apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; } || { echo "make test: the race detector needs a C compiler (install gcc); make check runs everything else"; exit 1; }
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not gofmt'ed: $$files"; exit 1; }
+	go mod tidy -diff
+	go vet ./...
+	CGO_ENABLED=1 go test -race -shuffle=on ./...

@@ -1,0 +1,145 @@
+// Package engine holds the seam between the one engine and its backends.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/wire"
+)
+
+// Errors that a transport answers with.
+var (
+	// ErrNotStored means that a message certainly was not stored and may be sent
+	// again: the engine does so, holding the shard, until the publish time-out.
+	ErrNotStored = errors.New("not stored")
+	// ErrGone means that a lease, generation or connection epoch is over. Late acks
+	// of it are dropped without harm; a source that says so is closed.
+	ErrGone = errors.New("source is gone")
+)
+
+// Transport speaks the protocol of one backend, and nothing else: it retries
+// nothing, decides nothing, and starts no goroutine that the engine could own.
+type Transport interface {
+	// Send stores messages in the order given and returns an error by index, or nil
+	// when all were stored: eventbus.ErrRefused, ErrNotStored (sent again), or
+	// eventbus.ErrUnknown (sent again only where the message is a move, which is
+	// idempotent). It returns soon after ctx ends and retains neither ctx nor ms.
+	Send(ctx context.Context, ms []Message) []error
+	// Shard spreads messages: of one shard only one Send is under way at a time.
+	Shard(to Address, key string) uint32
+	// Join makes a member of the group. On return the group exists and its start is
+	// durable.
+	Join(ctx context.Context, g Group) (Member, error)
+	Close(ctx context.Context) error
+}
+
+// Traits are what the engine must know of a transport.
+type Traits struct {
+	// Reference means that Send takes messages in the same process: they carry the
+	// event instead of headers and body.
+	Reference bool
+	// Immediate means that Send never waits, keeps the order of its callers and is
+	// atomic: callers go straight through, nothing is gained by coalescing.
+	Immediate bool
+}
+
+// Member is one instance of a subscriber.
+type Member interface {
+	// Next waits for another source: a stream found, a partition assigned, a new
+	// connection epoch.
+	Next(ctx context.Context) (Source, error)
+	Close(ctx context.Context) error
+}
+
+// Source is one ordered feed. Receive, and Ack with Keep, are each called by one
+// goroutine.
+type Source interface {
+	// Receive waits for deliveries, at most max. The slice is valid until the next
+	// call. ErrGone ends the source.
+	Receive(ctx context.Context, max int) ([]Delivery, error)
+	Ack(ctx context.Context, rs []Receipt) error
+	// Keep extends the leases and returns those that were lost.
+	Keep(ctx context.Context, rs []Receipt) (lost []Receipt, err error)
+	// Close gives back, in order, what was received and not acked.
+	Close(ctx context.Context) error
+}
+
+// Address is where a message goes: a topic, for all its groups, or one group.
+type Address struct{ Topic, Group string }
+
+// Message is what travels.
+type Message struct {
+	To        Address
+	Key       string // aggregate ID
+	Header    []wire.Field
+	Body      []byte
+	NotBefore time.Time
+	// Event stands for the envelope's headers and the body where the transport
+	// takes references; Header then holds our delivery facts only.
+	Event *eventbus.DomainEvent
+}
+
+// Receipt names a delivery to the source it came from.
+type Receipt struct {
+	N uint64
+	S string
+}
+
+// Origin is where a message stands.
+type Origin struct {
+	Topic string
+	Shard uint32
+	N     uint64
+	S     string
+}
+
+func (o Origin) String() string {
+	if o.S != "" {
+		return o.Topic + "/" + o.S
+	}
+	return fmt.Sprintf("%s/%d/%d", o.Topic, o.Shard, o.N)
+}
+
+// Delivery is one hand-over of a message.
+type Delivery struct {
+	Message
+	Receipt     Receipt
+	Origin      Origin
+	Redelivered int   // how often it was handed over before: a hint only
+	Err         error // unreadable; Header and Body hold what there is, verbatim
+}
+
+// Group is a subscriber as a transport sees it.
+type Group struct {
+	Name     string // "<group>.<subscriber>"
+	Patterns []eventbus.Pattern
+	From     eventbus.Start
+	Lease    time.Duration // how long a delivery may go without Keep; zero: the transport's choice
+}
+
+// Tries is what the ledger remembers of a delivery.
+type Tries struct {
+	Attempts, Crashes int
+	First             time.Time // first failure
+	Suspect           bool      // it ran alone when this was written
+}
+
+// Ledger keeps what is held or suspect, by group and delivery. It is optional.
+type Ledger interface {
+	Load(ctx context.Context, group string) (map[string]Tries, error)
+	// Save replaces what is known of the given deliveries; zero Tries forget one.
+	Save(ctx context.Context, group string, t map[string]Tries) error
+}
+
+// Backend is what a bus is made of.
+type Backend struct {
+	Transport Transport
+	Traits    Traits
+	Letters   dlq.Store
+	Ledger    Ledger // nil: none
+}
