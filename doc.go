@@ -14,6 +14,6 @@
 // that subscriber's dead letters. Events of one aggregate are handled in publish
 // order, also while one of them is retried. A failing, panicking or stuck handler
 // affects no other subscriber. Shutdown finishes what runs, loses nothing, and
-// counts nothing as failed that it interrupted. docs/promises.md says each in
-// full, with the case of package bustest that proves it on every backend.
+// counts nothing as failed that it interrupted.
+
 package eventbus

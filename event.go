@@ -11,7 +11,7 @@ import (
 //
 // It is a value: copy it freely. Its payload, bytes and maps are immutable once
 // the event is made, and so may be read from many goroutines; the With methods
-// return changed copies. On the wire it is a CloudEvent (docs/design.md).
+// return changed copies. On the wire it is a CloudEvent.
 type DomainEvent struct {
 	ID               string            // unique; at most 200 bytes. New and Publish set a UUIDv7 where it is empty
 	Type             string            // "order.created": the full name, a contract that is never renamed
