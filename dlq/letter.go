@@ -1,6 +1,9 @@
 package dlq
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -23,32 +26,61 @@ const (
 )
 
 // Header is one header of a message as it travelled.
-type Header struct{ Name, Value string }
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
 
 // Letter is a dead event of one subscriber, with what is known of its failure.
+//
+// It never changes once it is stored. Copies share their slices: nobody writes to
+// them. As JSON it is there to be shown, with the body in base64; headers that are
+// not UTF-8 do not survive the way back.
 type Letter struct {
 	// ID derives from group, subscriber, event ID, origin position and replay
-	// count: burying one delivery twice makes one letter.
-	ID                string
-	Group, Subscriber string
-	Reason            Reason
-	Errors            []string // the error's chain, outermost first; at most 4 KiB in all
-	Stack             string   // of a panic
-	Attempts, Crashes int
-	FirstFailure      time.Time
-	LastFailure       time.Time
-	BuriedAt          time.Time
-	Origin            string // where the event was first read: source and position
-	Replays           int    // how often it was replayed before
-	Topic             string
+	// count ([NewID]): burying one delivery twice makes one letter.
+	ID         string `json:"id"`
+	Group      string `json:"group"`      // the service group
+	Subscriber string `json:"subscriber"` // its name within the group
+
+	Reason       Reason    `json:"reason"`
+	Errors       []string  `json:"errors,omitempty"` // the error's chain, outermost first; at most 4 KiB in all
+	Stack        string    `json:"stack,omitempty"`  // of a panic
+	Attempts     int       `json:"attempts"`
+	Crashes      int       `json:"crashes"`
+	FirstFailure time.Time `json:"first_failure,omitzero"`
+	LastFailure  time.Time `json:"last_failure,omitzero"`
+	BuriedAt     time.Time `json:"buried_at,omitzero"`
+
+	Origin  string `json:"origin"`  // where the event was first read: source and position
+	Replays int    `json:"replays"` // how often it was replayed before
+	Topic   string `json:"topic"`
 
 	// EventID to TenantID are copied out of the message where it could be read.
-	EventID, Type, AggregateType, AggregateID, TenantID string
+	EventID       string `json:"event_id,omitempty"`
+	Type          string `json:"type,omitempty"`
+	AggregateType string `json:"aggregate_type,omitempty"`
+	AggregateID   string `json:"aggregate_id,omitempty"`
+	TenantID      string `json:"tenant_id,omitempty"`
 
-	Headers []Header // of the message, byte for byte
-	Body    []byte   // of the message, byte for byte
+	Headers []Header `json:"headers,omitempty"` // of the message, byte for byte
+	Body    []byte   `json:"body"`              // of the message, byte for byte
 	// Event is the message decoded; the zero event where it is undecodable.
-	Event eventbus.DomainEvent
+	Event eventbus.DomainEvent `json:"-"`
+}
+
+// NewID returns the ID of a letter: 32 hexadecimal digits that depend on every
+// argument and on nothing else. An event that is buried twice from one delivery
+// has one ID; a replay that fails again has another.
+func NewID(group, subscriber, eventID, origin string, replays int) string { //nolint:revive // five plain facts, in the order of the ID's definition
+	var b []byte
+	for _, s := range []string{group, subscriber, eventID, origin} {
+		b = binary.AppendUvarint(b, uint64(len(s))) // or "a","bc" would be "ab","c"
+		b = append(b, s...)
+	}
+	b = binary.AppendVarint(b, int64(replays))
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
 }
 
 // Errors to match with errors.Is.
