@@ -15,5 +15,4 @@
 // order, also while one of them is retried. A failing, panicking or stuck handler
 // affects no other subscriber. Shutdown finishes what runs, loses nothing, and
 // counts nothing as failed that it interrupted.
-
 package eventbus

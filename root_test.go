@@ -2,7 +2,6 @@ package eventbus_test
 
 import (
 	"context"
-	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -114,5 +113,5 @@ func TestTypedHandler(t *testing.T) {
 	require.NoError(t, h.Handle(t.Context(), eventbus.NewRaw("order.created", "1", "application/json", []byte(`{"total":7}`))))
 	require.InDelta(t, 7, got.Total, 0)
 	err := h.Handle(t.Context(), eventbus.NewRaw("order.gone", "1", "", nil))
-	require.True(t, errors.Is(err, eventbus.ErrUnknownType))
+	require.ErrorIs(t, err, eventbus.ErrUnknownType)
 }

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Runs what must hold, all of it even when something fails, and ends with one line.
+# Usage: scripts/verify.sh check|lint|test (see the Makefile)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+readonly root=$PWD mode=${1:?check, lint or test}
+failed=()
+steps=0
+
+step() { # step NAME COMMAND...
+	local name=$1 began=$SECONDS
+	shift
+	steps=$((steps + 1))
+	printf '\n== %s\n' "$name"
+	if "$@"; then
+		printf '== %s: ok (%d s)\n' "$name" $((SECONDS - began))
+	else
+		printf '== %s: FAILED\n' "$name"
+		failed+=("$name")
+	fi
+}
+
+formatted() {
+	local files
+	files=$(find . -name '*.go' -not -path './.*' -exec gofmt -s -l {} +) || return 1
+	[ -z "$files" ] && return
+	printf 'not formatted (make fmt does it):\n%s\n' "$files"
+	return 1
+}
+
+in_module() { # in_module DIRECTORY COMMAND...
+	(cd "$1" && shift && "$@")
+}
+
+lint() { # in the current directory
+	go tool -modfile="$root/tools/go.mod" golangci-lint run --config "$root/.golangci.yml" --allow-serial-runners ./...
+}
+
+has_packages() { # tools/ has none
+	[ -n "$(find "$1" -name '*.go' -not -path '*/testdata/*' -print -quit)" ]
+}
+
+case $mode in
+check)
+	step 'formatting' formatted
+	step 'vet' go vet ./...
+	step 'lint' lint
+	step 'tests, short' go test -short -shuffle=on ./...
+	;;
+lint)
+	for m in $(scripts/modules.sh); do
+		if has_packages "$m"; then step "lint in $m" in_module "$m" lint; fi
+	done
+	;;
+test)
+	scripts/compiler.sh || exit 1
+	export CGO_ENABLED=1
+	step 'formatting' formatted
+	for m in $(scripts/modules.sh); do
+		step "tidy in $m" in_module "$m" go mod tidy -diff
+		has_packages "$m" || continue
+		step "build in $m" in_module "$m" go build ./...
+		step "vet in $m" in_module "$m" go vet ./...
+		step "lint in $m" in_module "$m" lint
+		step "tests in $m, with the race detector" in_module "$m" go test -race -shuffle=on ./...
+	done
+	;;
+*)
+	echo "verify.sh: no mode $mode" >&2
+	exit 2
+	;;
+esac
+
+if [ ${#failed[@]} -gt 0 ]; then
+	printf '\nmake %s: FAILED, %d of %d steps: %s\n' "$mode" ${#failed[@]} "$steps" "$(printf '%s; ' "${failed[@]}" | sed 's/; $//')"
+	exit 1
+fi
+printf '\nmake %s: ok, %d steps in %d s\n' "$mode" "$steps" "$SECONDS"
