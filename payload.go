@@ -82,6 +82,24 @@ func hasInvalidUTF8(v reflect.Value, depth int) bool {
 	return false
 }
 
+// checkPayload refuses bytes that a receiver could not read by their content
+// type (https://github.com/cloudevents/spec, version 1.0.2, section 3.1).
+func (e *DomainEvent) checkPayload() error {
+	if e.ContentType == "" || e.ContentType == e.checked {
+		return nil
+	}
+	media, _, _ := strings.Cut(e.ContentType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	if strings.HasPrefix(media, "application/cloudevents") {
+		return invalid("content_type", "must be that of the payload: one of CloudEvents marks a whole event", shown(e.ContentType))
+	}
+	_, subtype, _ := strings.Cut(media, "/")
+	if len(e.data) > 0 && (subtype == "json" || strings.HasSuffix(subtype, "+json")) {
+		return checkJSON(e.data)
+	}
+	return nil
+}
+
 func checkJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return invalid("payload", "must be valid UTF-8", "")

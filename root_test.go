@@ -115,3 +115,26 @@ func TestTypedHandler(t *testing.T) {
 	err := h.Handle(t.Context(), eventbus.NewRaw("order.gone", "1", "", nil))
 	require.ErrorIs(t, err, eventbus.ErrUnknownType)
 }
+
+// What Publish takes, every receiver must be able to read.
+func TestValidateChecksTheBytesAgainstTheirContentType(t *testing.T) {
+	zone := time.FixedZone("west", -3600)
+	changed := eventbus.NewRaw("order.created", "a", "text/plain", []byte("hello"))
+	changed.ContentType = "application/json"
+	for name, e := range map[string]eventbus.DomainEvent{
+		"JSON suffix":     eventbus.NewRaw("order.created", "a", "application/vnd.order+json", []byte("{")),
+		"with parameter":  eventbus.NewRaw("order.created", "a", "Application/JSON; charset=utf-8", []byte("{")),
+		"replaced data":   eventbus.New("a", orderCreated{}).WithData("application/json", []byte("{")),
+		"changed type":    changed,
+		"structured mode": eventbus.NewRaw("order.created", "a", "Application/CloudEvents+JSON; charset=utf-8", []byte("{}")),
+		"batch mode":      eventbus.NewRaw("order.created", "a", "application/cloudevents-batch+json", []byte("[]")),
+		"year in UTC":     {ID: "1", Type: "a.b", AggregateType: "a", Time: time.Date(9999, 12, 31, 23, 59, 0, 0, zone)},
+		"our extension":   eventbus.New("a", orderCreated{}).WithExtension("eventbusmetadata", "{}"),
+	} {
+		require.ErrorIs(t, e.Validate(), eventbus.ErrInvalid, name)
+	}
+	plain := eventbus.NewRaw("order.created", "a", "text/plain", []byte("{"))
+	require.NoError(t, plain.Validate())
+	empty := eventbus.NewRaw("order.created", "a", "application/json", nil)
+	require.NoError(t, empty.Validate())
+}

@@ -23,7 +23,7 @@ const (
 // [ValidationError]. Publish calls it before anything is sent. The rules are
 // those of docs/events.md.
 func (e *DomainEvent) Validate() error {
-	if e.err == nil && e.plainlyValid() {
+	if e.err == nil && e.plainlyValid() && e.checkPayload() == nil {
 		return nil
 	}
 	return e.explain()
@@ -44,6 +44,8 @@ func (e *DomainEvent) explain() error {
 	var errs []error
 	if e.err != nil {
 		errs = append(errs, e.err)
+	} else if err := e.checkPayload(); err != nil {
+		errs = append(errs, err)
 	}
 	errs = append(errs, checkType(e.Type)...)
 	if !isWord(e.AggregateType) || len(e.AggregateType) > maxTypeBytes {
@@ -78,7 +80,7 @@ func (e *DomainEvent) explain() error {
 	}
 	for name, t := range map[string]time.Time{"time": e.Time, "expires": e.Expires} {
 		if !validYear(t) {
-			errs = append(errs, invalid(name, "its year must be from 1 to 9999", fmt.Sprint(t.Year())))
+			errs = append(errs, invalid(name, "its year in UTC must be from 1 to 9999", fmt.Sprint(t.UTC().Year())))
 		}
 	}
 	errs = append(errs, checkHeaders(e.Metadata, e.Extensions)...)
@@ -130,11 +132,12 @@ func checkHeaders(metadata, extensions map[string]string) []error {
 }
 
 // IsAttribute reports whether name is a CloudEvents attribute that a field of
-// DomainEvent holds, and so cannot be an extension.
+// DomainEvent holds, and so cannot be an extension; eventbusmetadata holds the
+// metadata in CloudEvents JSON.
 func IsAttribute(name string) bool {
 	switch name {
 	case "id", "type", "source", "specversion", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64", "database64",
-		"aggregatetype", "aggregateversion", "schemaversion", "correlationid", "causationid", "tenantid", "actorid", "expirytime":
+		"aggregatetype", "aggregateversion", "schemaversion", "correlationid", "causationid", "tenantid", "actorid", "expirytime", "eventbusmetadata":
 		return true
 	}
 	return false
@@ -215,7 +218,7 @@ func only(s, charset string) bool {
 }
 
 func validYear(t time.Time) bool {
-	y := t.Year()
+	y := t.UTC().Year()
 	return y >= 1 && y <= 9999
 }
 
