@@ -1,0 +1,79 @@
+package demo
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sums are those of a good run of ten events with two letters.
+func sums() (Totals, facts) {
+	all := func() map[string]int {
+		return map[string]int{"projection": 10, "audit": 10, "notifier": 10, "biller": 10}
+	}
+	return Totals{Published: 10, Handled: all(), Retried: 3, DeadLettered: 2, Replayed: 2, Seconds: 2, EventsPerSecond: 5},
+		facts{offered: 10, listed: 2, confirmed: all()}
+}
+
+func TestSumsThatAddUp(t *testing.T) {
+	totals, f := sums()
+	require.Empty(t, totals.faults(f))
+}
+
+// Each sum counts.
+func TestSumsThatDoNot(t *testing.T) {
+	for want, spoil := range map[string]func(*Totals, *facts){
+		"10 published of 11 events":             func(_ *Totals, f *facts) { f.offered++ },
+		"audit handled 9 of 10 events":          func(t *Totals, f *facts) { t.Handled["audit"]--; f.confirmed["audit"]-- },
+		"biller handled 10 events, the bus":     func(_ *Totals, f *facts) { f.confirmed["biller"]++ },
+		"2 events buried, 1 letter in the list": func(_ *Totals, f *facts) { f.listed-- },
+		"1 replayed of 2 dead letters":          func(t *Totals, _ *facts) { t.Replayed-- },
+		"1 dead letter left":                    func(t *Totals, _ *facts) { t.LeftInDLQ++ },
+		"1 event out of order":                  func(t *Totals, _ *facts) { t.OrderViolations++ },
+		"1,000 deliveries lost":                 func(t *Totals, _ *facts) { t.Lost = 1000 },
+		"1 delivery handled more than once":     func(t *Totals, _ *facts) { t.Duplicates++ },
+		"1 event handled that nobody published": func(_ *Totals, f *facts) { f.strangers++ },
+	} {
+		totals, f := sums()
+		spoil(&totals, &f)
+		faults := totals.faults(f)
+		require.Len(t, faults, 1)
+		require.Contains(t, faults[0], want)
+	}
+}
+
+func TestLedgerMeasures(t *testing.T) {
+	l := newLedger(newRegister(), []string{"a"})
+	for position := range 5 {
+		l.store(position)
+	}
+	l.handled("a", 0)
+	l.handled("a", 2)
+	l.handled("a", 2)
+	l.handled("a", 2)
+	l.stranger("a")
+	dead := deadSet{}
+	dead.add("a", 1)
+	dead.add("a", 2) // handled once replayed, and yet there
+	totals, f := l.sum(dead)
+	require.Equal(t, Totals{Published: 5, Handled: map[string]int{"a": 4}, Duplicates: 2, Lost: 2}, totals)
+	require.Equal(t, 1, f.strangers)
+}
+
+func TestObjectOfTheTotals(t *testing.T) {
+	totals, _ := sums()
+	require.JSONEq(t, `{"published":10,"handled":{"projection":10,"audit":10,"notifier":10,"biller":10},"retried":3,
+		"dead_lettered":2,"replayed":2,"left_in_dlq":0,"order_violations":0,"lost":0,"duplicates":0,"seconds":2,"events_per_second":5}`,
+		totals.json())
+	require.True(t, json.Valid([]byte(totals.json())))
+}
+
+func TestNumbers(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", -100: "-100", 1234567: "1,234,567"} {
+		require.Equal(t, want, number(n))
+	}
+	require.Equal(t, "1 entry", count(1, "entry"))
+	require.Equal(t, "0 entries", count(0, "entry"))
+	require.Equal(t, "2 orders", count(2, "order"))
+}
