@@ -3,7 +3,6 @@ package eventbus
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -167,13 +166,4 @@ func (e *PanicError) Unwrap() error {
 
 func invalid(field, rule, value string) error {
 	return &ValidationError{Field: field, Rule: rule, Value: value}
-}
-
-// shown quotes a value for an error, cut to 64 bytes.
-func shown(s string) string {
-	const limit = 64
-	if len(s) > limit {
-		return strconv.Quote(strings.ToValidUTF8(s[:limit], "")) + fmt.Sprintf("… of %d bytes", len(s))
-	}
-	return strconv.Quote(s)
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 	"github.com/seed-28af575d/eventbus/internal/scope"
 )
 
@@ -59,7 +60,7 @@ func On[T EventTyper](f func(ctx context.Context, e Event[T]) error) Handler {
 	}
 	name, aggregate, err := payloadNames(zero)
 	if err == nil && !isName(name) {
-		err = invalid("handler", "the event type of its payload must be dotted words of [A-Za-z0-9_-]", shown(name))
+		err = invalid("handler", "the event type of its payload must be dotted words of [A-Za-z0-9_-]", excerpt.Of(name))
 	}
 	h.name, h.aggregate, h.err = name, aggregate, err
 	return h
@@ -109,7 +110,7 @@ func Handlers(cases ...Handler) Handler {
 		}
 		for name, typ := range t.PayloadTypes() {
 			if _, twice := h.cases[name]; twice {
-				h.errs = append(h.errs, invalid("handler", "two cases take one event type", shown(name)))
+				h.errs = append(h.errs, invalid("handler", "two cases take one event type", excerpt.Of(name)))
 			}
 			h.cases[name], h.types[name] = c, typ
 		}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 // Options are what every backend's Options have in common. The zero value works.
@@ -113,7 +115,7 @@ func (o Options) Validate() error {
 	}
 	add(checkName("group", o.Group))
 	if !isText(o.Source, maxSourceBytes) {
-		add(invalid("source", "must be at most 1024 bytes of UTF-8 without control characters", shown(o.Source)))
+		add(invalid("source", "must be at most 1024 bytes of UTF-8 without control characters", excerpt.Of(o.Source)))
 	}
 	errs = append(errs, o.Retry.validate("retry")...)
 	for i, m := range o.Middleware {

@@ -1,6 +1,10 @@
 package eventbus
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
+)
 
 // Pattern selects event types, AMQP style: dotted words, where * stands for
 // exactly one word and # for any number of them, none included.
@@ -78,11 +82,11 @@ func (p Pattern) Validate() error {
 	}
 	for word := range strings.SplitSeq(string(p), ".") {
 		if word != "*" && word != "#" && !isWord(word) {
-			return invalid("events", "must be dotted words of [A-Za-z0-9_-], * or #", shown(string(p)))
+			return invalid("events", "must be dotted words of [A-Za-z0-9_-], * or #", excerpt.Of(string(p)))
 		}
 	}
 	if len(p) > maxTypeBytes {
-		return invalid("events", "must be at most 180 bytes", shown(string(p)))
+		return invalid("events", "must be at most 180 bytes", excerpt.Of(string(p)))
 	}
 	return nil
 }

@@ -7,6 +7,9 @@ import (
 	"reflect"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
+	"github.com/seed-28af575d/eventbus/internal/media"
 )
 
 const (
@@ -88,13 +91,10 @@ func (e *DomainEvent) checkPayload() error {
 	if e.ContentType == "" || e.ContentType == e.checked {
 		return nil
 	}
-	media, _, _ := strings.Cut(e.ContentType, ";")
-	media = strings.ToLower(strings.TrimSpace(media))
-	if strings.HasPrefix(media, "application/cloudevents") {
-		return invalid("content_type", "must be that of the payload: one of CloudEvents marks a whole event", shown(e.ContentType))
+	if media.IsCloudEvents(e.ContentType) {
+		return invalid("content_type", "must be that of the payload: one of CloudEvents marks a whole event", excerpt.Of(e.ContentType))
 	}
-	_, subtype, _ := strings.Cut(media, "/")
-	if len(e.data) > 0 && (subtype == "json" || strings.HasSuffix(subtype, "+json")) {
+	if len(e.data) > 0 && media.IsJSON(e.ContentType) {
 		return checkJSON(e.data)
 	}
 	return nil
@@ -105,7 +105,7 @@ func checkJSON(data []byte) error {
 		return invalid("payload", "must be valid UTF-8", "")
 	}
 	if !json.Valid(data) {
-		return invalid("payload", "must be valid JSON, as its content type says", shown(string(data)))
+		return invalid("payload", "must be valid JSON, as its content type says", excerpt.Of(string(data)))
 	}
 	return checkDepth(data)
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 // Subscriber is a named handler of a service. It is one group of the backend,
@@ -135,7 +137,7 @@ func (s Subscriber) Validate(o Options) error {
 func checkName(field, name string) error {
 	const limit = 100
 	if !isWord(name) || len(name) > limit {
-		return invalid(field, "must be 1 to 100 bytes of [A-Za-z0-9_-], without dots", shown(name))
+		return invalid(field, "must be 1 to 100 bytes of [A-Za-z0-9_-], without dots", excerpt.Of(name))
 	}
 	return nil
 }

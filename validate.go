@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 const (
@@ -49,7 +51,7 @@ func (e *DomainEvent) explain() error {
 	}
 	errs = append(errs, checkType(e.Type)...)
 	if !isWord(e.AggregateType) || len(e.AggregateType) > maxTypeBytes {
-		errs = append(errs, invalid("aggregate_type", "must be one word of [A-Za-z0-9_-]", shown(e.AggregateType)))
+		errs = append(errs, invalid("aggregate_type", "must be one word of [A-Za-z0-9_-]", excerpt.Of(e.AggregateType)))
 	}
 	if e.ID == "" {
 		errs = append(errs, invalid("id", "required", ""))
@@ -69,7 +71,7 @@ func (e *DomainEvent) explain() error {
 		{"content_type", e.ContentType, maxIDBytes},
 	} {
 		if !isText(f.value, f.limit) {
-			errs = append(errs, invalid(f.name, fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", f.limit), shown(f.value)))
+			errs = append(errs, invalid(f.name, fmt.Sprintf("must be at most %d bytes of UTF-8 without control characters", f.limit), excerpt.Of(f.value)))
 		}
 	}
 	if e.AggregateVersion < 0 {
@@ -92,7 +94,7 @@ func checkType(name string) []error {
 	case name == "":
 		return []error{invalid("type", "required", "")}
 	case !isName(name):
-		return []error{invalid("type", "must be dotted words of [A-Za-z0-9_-], at most 180 bytes", shown(name))}
+		return []error{invalid("type", "must be dotted words of [A-Za-z0-9_-], at most 180 bytes", excerpt.Of(name))}
 	}
 	return nil
 }
@@ -104,22 +106,22 @@ func checkHeaders(metadata, extensions map[string]string) []error {
 		total += len(k) + len(v)
 		switch {
 		case !isHeaderKey(k):
-			errs = append(errs, invalid("metadata", "a key must be 1 to 128 bytes of [a-z0-9._-]", shown(k)))
+			errs = append(errs, invalid("metadata", "a key must be 1 to 128 bytes of [a-z0-9._-]", excerpt.Of(k)))
 		case strings.HasPrefix(k, "ce_") || strings.HasPrefix(k, "eventbus-") || k == "content-type":
-			errs = append(errs, invalid("metadata", "the prefixes ce_ and eventbus- and content-type are reserved", shown(k)))
+			errs = append(errs, invalid("metadata", "the prefixes ce_ and eventbus- and content-type are reserved", excerpt.Of(k)))
 		case !isText(v, maxHeaderValue):
-			errs = append(errs, invalid("metadata."+k, "must be at most 4096 bytes of UTF-8 without control characters", shown(v)))
+			errs = append(errs, invalid("metadata."+k, "must be at most 4096 bytes of UTF-8 without control characters", excerpt.Of(v)))
 		}
 	}
 	for k, v := range extensions {
 		total += len(k) + len(v)
 		switch {
 		case !isAttribute(k):
-			errs = append(errs, invalid("extensions", "a name must be 1 to 128 bytes of [a-z0-9]", shown(k)))
+			errs = append(errs, invalid("extensions", "a name must be 1 to 128 bytes of [a-z0-9]", excerpt.Of(k)))
 		case IsAttribute(k):
-			errs = append(errs, invalid("extensions", "this attribute has a field of its own", shown(k)))
+			errs = append(errs, invalid("extensions", "this attribute has a field of its own", excerpt.Of(k)))
 		case !isText(v, maxHeaderValue):
-			errs = append(errs, invalid("extensions."+k, "must be at most 4096 bytes of UTF-8 without control characters", shown(v)))
+			errs = append(errs, invalid("extensions."+k, "must be at most 4096 bytes of UTF-8 without control characters", excerpt.Of(v)))
 		}
 	}
 	if n := len(metadata) + len(extensions); n > maxHeaders {

@@ -3,7 +3,6 @@ package dlq
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 const (
@@ -86,13 +86,13 @@ func (f Filter) Validate() error {
 		add("type", err.Rule, err.Value)
 	}
 	if f.Reason != "" && !f.Reason.known() {
-		add("reason", "must be one of the reasons of package dlq", shown(string(f.Reason)))
+		add("reason", "must be one of the reasons of package dlq", excerpt.Of(string(f.Reason)))
 	}
 	if !f.Before.IsZero() && f.After.After(f.Before) {
 		add("after", "must not be later than before, "+f.Before.Format(time.RFC3339Nano), f.After.Format(time.RFC3339Nano))
 	}
 	if len(f.Text) > maxText || !utf8.ValidString(f.Text) {
-		add("text", "must be at most 1024 bytes of UTF-8", shown(f.Text))
+		add("text", "must be at most 1024 bytes of UTF-8", excerpt.Of(f.Text))
 	}
 	return errors.Join(errs...)
 }
@@ -109,13 +109,4 @@ func (r Reason) known() bool {
 func (f *Filter) unset() bool {
 	return !f.all && len(f.IDs)+len(f.Groups) == 0 && f.After.IsZero() && f.Before.IsZero() &&
 		f.Group+f.Subscriber+string(f.Type)+f.AggregateType+f.AggregateID+f.TenantID+string(f.Reason)+f.Text == ""
-}
-
-// shown quotes a value for an error, cut to 64 bytes.
-func shown(s string) string {
-	const limit = 64
-	if len(s) > limit {
-		return strconv.Quote(strings.ToValidUTF8(s[:limit], "")) + fmt.Sprintf("… of %d bytes", len(s))
-	}
-	return strconv.Quote(s)
 }

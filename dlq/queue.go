@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 const (
@@ -211,7 +212,7 @@ func failed(op string, err error) error {
 func failedOne(op, id string, err error) error {
 	const plain = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.:/"
 	if id == "" || len(id) > 64 || strings.Trim(id, plain) != "" {
-		id = shown(id)
+		id = excerpt.Of(id)
 	}
 	return failed(op+" "+id, err)
 }

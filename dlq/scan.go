@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 // cursor is a place in the letters of a MemoryStore: those with a number above
@@ -45,7 +46,7 @@ func parseCursor(s string) (cursor, error) {
 }
 
 func badCursor(s string) error {
-	return &eventbus.ValidationError{Field: "cursor", Rule: "must be the Next of a page of these letters", Value: shown(s)}
+	return &eventbus.ValidationError{Field: "cursor", Rule: "must be the Next of a page of these letters", Value: excerpt.Of(s)}
 }
 
 func (s *MemoryStore) cursor(after string) (cursor, error) {

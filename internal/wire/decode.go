@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/media"
 )
 
 // Decode reads an event in binary mode or, where the content type is
@@ -29,7 +30,7 @@ func Decode(header []Field, body []byte) (eventbus.DomainEvent, error) {
 		}
 		typed, v.event.ContentType = true, header[i].Value
 	}
-	if isStructured(v.event.ContentType) {
+	if media.IsStructured(v.event.ContentType) {
 		return decodeStructured(header, body)
 	}
 	foreign, err := v.readHeader(header)
@@ -39,7 +40,7 @@ func Decode(header []Field, body []byte) (eventbus.DomainEvent, error) {
 	if foreign {
 		addMetadata(&v.event, header)
 	}
-	if len(body) > 0 && isJSON(v.event.ContentType) {
+	if len(body) > 0 && media.IsJSON(v.event.ContentType) {
 		if err := checkJSON(body); err != nil {
 			return eventbus.DomainEvent{}, err
 		}

@@ -3,10 +3,10 @@ package wire
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 // envelope collects the attributes of one event, each at most once, from either
@@ -63,7 +63,7 @@ func (v *envelope) set(a attribute, name, value string) error {
 		return v.extend(name, value)
 	}
 	if err != nil {
-		return v.refuse(name, err.Error(), shown(value))
+		return v.refuse(name, err.Error(), excerpt.Of(value))
 	}
 	return nil
 }
@@ -138,13 +138,4 @@ func (v *envelope) refuse(name, rule, value string) error {
 
 func refuse(field, rule, value string) error {
 	return fmt.Errorf("%w: %w", eventbus.ErrUndecodable, &eventbus.ValidationError{Field: field, Rule: rule, Value: value})
-}
-
-// shown quotes a value for an error, cut to 64 bytes.
-func shown(s string) string {
-	const limit = 64
-	if len(s) > limit {
-		return strconv.Quote(strings.ToValidUTF8(s[:limit], "")) + fmt.Sprintf("… of %d bytes", len(s))
-	}
-	return strconv.Quote(s)
 }

@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
+	"github.com/seed-28af575d/eventbus/internal/media"
 )
 
 // ParseJSON reads one CloudEvent in structured mode, the JSON event format of
@@ -119,9 +121,9 @@ func (p *parser) attribute(a attribute, name string) error {
 		}
 		return p.set(a, name, value)
 	case a == dataBase64, a != unknown && a <= dataSchema:
-		return p.refuse(name, "must be a string", shown(string(token)))
+		return p.refuse(name, "must be a string", excerpt.Of(string(token)))
 	case c != 't' && c != 'f' && bytes.ContainsAny(token, ".eE"):
-		return p.refuse(name, "a number must be an integer", shown(string(token)))
+		return p.refuse(name, "a number must be an integer", excerpt.Of(string(token)))
 	case string(token) == "-0":
 		return p.set(a, name, "0")
 	default:
@@ -145,7 +147,7 @@ func (p *parser) body() ([]byte, error) {
 		p.event.ContentType = "application/json"
 	}
 	switch {
-	case isJSON(p.event.ContentType):
+	case media.IsJSON(p.event.ContentType):
 		return bytes.Clone(p.raw), nil
 	case p.raw[0] == '"':
 		text, err := unquote(p.raw[1 : len(p.raw)-1])
@@ -169,7 +171,7 @@ func (p *parser) binary() ([]byte, error) {
 	if err != nil {
 		return nil, refuse("data_base64", err.Error(), "")
 	}
-	if len(body) > 0 && isJSON(p.event.ContentType) {
+	if len(body) > 0 && media.IsJSON(p.event.ContentType) {
 		return body, checkJSON(body)
 	}
 	return body, nil

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/media"
 )
 
 // AppendJSON writes a valid event in structured mode, as one JSON object on one
@@ -71,9 +72,9 @@ func appendPayload(dst []byte, contentType string, body []byte) []byte {
 	switch {
 	case len(body) == 0:
 		return dst
-	case isJSON(contentType) && isOneLine(body) && checkJSON(body) == nil:
+	case media.IsJSON(contentType) && isOneLine(body) && checkJSON(body) == nil:
 		return append(appendName(dst, "data"), body...)
-	case contentType != "" && !isJSON(contentType) && utf8.Valid(body):
+	case contentType != "" && !media.IsJSON(contentType) && utf8.Valid(body):
 		return appendQuoted(appendName(dst, "data"), string(body))
 	default:
 		dst = append(appendName(dst, "data_base64"), '"')

@@ -60,25 +60,6 @@ func parseInt(s string) (int, error) {
 	return int(n), err
 }
 
-// isJSON reports whether the media type is one of JSON: application/json, or a
-// subtype "json" or "…+json".
-func isJSON(contentType string) bool {
-	if contentType == "application/json" {
-		return true
-	}
-	_, subtype, _ := strings.Cut(mediaType(contentType), "/")
-	return subtype == "json" || strings.HasSuffix(subtype, "+json")
-}
-
-func isStructured(contentType string) bool {
-	return contentType != "application/json" && mediaType(contentType) == "application/cloudevents+json"
-}
-
-func mediaType(contentType string) string {
-	media, _, _ := strings.Cut(contentType, ";")
-	return strings.ToLower(strings.TrimSpace(media))
-}
-
 // isMetadata reports whether DomainEvent.Validate takes the pair as metadata.
 func isMetadata(key, value string) bool {
 	if key == "" || len(key) > maxEntryKey || len(value) > maxEntryValue || key == contentTypeName ||
