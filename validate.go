@@ -18,7 +18,7 @@ const (
 	maxHeaderKey     = 128
 	maxHeaderValue   = 4 << 10
 	maxHeaderBytes   = 16 << 10
-	maxVersionNumber = 1 << 31
+	maxVersionNumber = 1<<31 - 1
 )
 
 // Validate returns everything that is wrong with the envelope, joined; each is a
@@ -38,7 +38,7 @@ func (e *DomainEvent) plainlyValid() bool {
 		isText(e.Source, maxSourceBytes) && isText(e.DataSchema, maxSourceBytes) &&
 		isText(e.CorrelationID, maxIDBytes) && isText(e.CausationID, maxIDBytes) &&
 		isText(e.TenantID, maxIDBytes) && isText(e.ActorID, maxIDBytes) && isText(e.ContentType, maxIDBytes) &&
-		e.AggregateVersion >= 0 && e.SchemaVersion >= 0 && e.SchemaVersion < maxVersionNumber &&
+		e.AggregateVersion >= 0 && e.SchemaVersion >= 0 && e.SchemaVersion <= maxVersionNumber &&
 		validYear(e.Time) && validYear(e.Expires) && len(e.Metadata)+len(e.Extensions) == 0
 }
 
@@ -77,7 +77,7 @@ func (e *DomainEvent) explain() error {
 	if e.AggregateVersion < 0 {
 		errs = append(errs, invalid("aggregate_version", "must not be negative", fmt.Sprint(e.AggregateVersion)))
 	}
-	if e.SchemaVersion < 0 || e.SchemaVersion >= maxVersionNumber {
+	if e.SchemaVersion < 0 || e.SchemaVersion > maxVersionNumber {
 		errs = append(errs, invalid("schema_version", "must be from 1, or 0 for none", fmt.Sprint(e.SchemaVersion)))
 	}
 	for name, t := range map[string]time.Time{"time": e.Time, "expires": e.Expires} {

@@ -60,19 +60,35 @@ func Of(bus eventbus.EventBus) (*Queue, bool) {
 	return q, q != nil
 }
 
-// NewQueue returns a queue. It panics if the configuration lacks a part.
-func NewQueue(c Config) *Queue {
-	if c.Store == nil || c.Groups == nil || c.Send == nil {
-		panic("eventbus: dlq.NewQueue: Store, Groups and Send are required")
+// NewQueue returns a queue, or everything that is wrong with the configuration.
+func NewQueue(c Config) (*Queue, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("eventbus: dead letters: %w", err)
 	}
 	q := &Queue{store: c.Store, groups: c.Groups, send: c.Send, now: c.Now, maxReplays: c.MaxReplays}
 	if q.now == nil {
 		q.now = time.Now
 	}
-	if q.maxReplays <= 0 {
+	if q.maxReplays == 0 {
 		q.maxReplays = defaultMaxReplays
 	}
-	return q
+	return q, nil
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for _, part := range []struct {
+		field   string
+		missing bool
+	}{{"store", c.Store == nil}, {"groups", c.Groups == nil}, {"send", c.Send == nil}} {
+		if part.missing {
+			errs = append(errs, &eventbus.ValidationError{Field: part.field, Rule: "required"})
+		}
+	}
+	if c.MaxReplays < 0 {
+		errs = append(errs, &eventbus.ValidationError{Field: "max_replays", Rule: "must not be negative", Value: strconv.Itoa(c.MaxReplays)})
+	}
+	return errors.Join(errs...)
 }
 
 // List goes through the letters that match, oldest first, as of the beginning of

@@ -16,7 +16,16 @@ func bound(s Store, send func(context.Context, Letter) error) *Queue {
 	if send == nil {
 		send = func(context.Context, Letter) error { return nil }
 	}
-	return NewQueue(Config{Store: s, Groups: func() []string { return []string{"shop"} }, Send: send})
+	return made(Config{Store: s, Groups: func() []string { return []string{"shop"} }, Send: send})
+}
+
+// made makes a queue of a good configuration.
+func made(c Config) *Queue {
+	q, err := NewQueue(c)
+	if err != nil {
+		panic(err)
+	}
+	return q
 }
 
 // foreign is a letter of another service in the same store.
@@ -93,7 +102,7 @@ func TestQueuePage(t *testing.T) {
 func TestQueueNeverLooksBeyondItsGroups(t *testing.T) {
 	s := filled(t, 3)
 	require.NoError(t, s.Put(t.Context(), foreign()))
-	none := NewQueue(Config{Store: s, Groups: func() []string { return nil }, Send: bound(s, nil).send})
+	none := made(Config{Store: s, Groups: func() []string { return nil }, Send: bound(s, nil).send})
 	for _, c := range []struct {
 		q *Queue
 		f Filter
@@ -260,5 +269,12 @@ func TestOf(t *testing.T) {
 	require.False(t, ok)
 	_, ok = Of(holder{})
 	require.False(t, ok)
-	require.Panics(t, func() { NewQueue(Config{}) })
+}
+
+func TestNewQueueSaysAllThatIsMissing(t *testing.T) {
+	_, err := NewQueue(Config{MaxReplays: -1})
+	require.ErrorIs(t, err, eventbus.ErrInvalid)
+	for _, field := range []string{"store", "groups", "send", "max_replays"} {
+		require.ErrorContains(t, err, field)
+	}
 }

@@ -61,7 +61,7 @@ func TestReplayNeverReleasesAnothersLease(t *testing.T) {
 	clock := func() time.Time { return now }
 	s := NewMemoryStore(MemoryOptions{Now: clock})
 	require.NoError(t, s.Put(t.Context(), letter(0)))
-	q := NewQueue(Config{
+	q := made(Config{
 		Store: s, Now: clock, Groups: func() []string { return []string{"shop"} },
 		Send: func(ctx context.Context, _ Letter) error {
 			end, ok := ctx.Deadline()

@@ -83,7 +83,7 @@ func TestReplayCountsByOutcome(t *testing.T) {
 	_, err := s.Take(t.Context(), "000001", time.Minute)
 	require.NoError(t, err)
 	refused := errors.New("refused")
-	q := NewQueue(Config{
+	q := made(Config{
 		Store: s, MaxReplays: 3, Groups: func() []string { return []string{"shop"} },
 		Send: func(_ context.Context, l Letter) error {
 			switch l.ID {

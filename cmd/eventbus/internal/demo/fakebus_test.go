@@ -124,7 +124,7 @@ func (f *feed) bury(d delivery, err error) {
 }
 
 func (b *fakeBus) DeadLetters() *dlq.Queue {
-	return dlq.NewQueue(dlq.Config{
+	q, err := dlq.NewQueue(dlq.Config{
 		Store:  b.store,
 		Groups: func() []string { return []string{b.options.Group} },
 		Send: func(_ context.Context, l dlq.Letter) error {
@@ -141,6 +141,10 @@ func (b *fakeBus) DeadLetters() *dlq.Queue {
 			return nil
 		},
 	})
+	if err != nil {
+		panic(err)
+	}
+	return q
 }
 
 func (b *fakeBus) Start(context.Context) error { return nil }
