@@ -1,4 +1,3 @@
-// Package engine holds the seam between the one engine and its backends.
 package engine
 
 import (
@@ -18,7 +17,8 @@ var (
 	// again: the engine does so, holding the shard, until the publish time-out.
 	ErrNotStored = errors.New("not stored")
 	// ErrGone means that a lease, generation or connection epoch is over. Late acks
-	// of it are dropped without harm; a source that says so is closed.
+	// of it are dropped without harm; a source that says so is closed. From
+	// Member.Next it means that the membership is over.
 	ErrGone = errors.New("source is gone")
 )
 
@@ -43,9 +43,19 @@ type Traits struct {
 	// Reference means that Send takes messages in the same process: they carry the
 	// event instead of headers and body.
 	Reference bool
-	// Immediate means that Send never waits, keeps the order of its callers and is
-	// atomic: callers go straight through, nothing is gained by coalescing.
+	// Immediate means that Send keeps the order of its callers and waits for nothing
+	// but room: callers go straight through, nothing is gained by coalescing.
 	Immediate bool
+	// Routed means that a group is handed only what its patterns select.
+	Routed bool
+	// Batch is how many messages one Send takes at most. Zero means 256.
+	Batch int
+	// Span is how many deliveries may be finished behind one that is not, before the
+	// source pauses. Zero means any number.
+	Span int
+	// Keep is how often the lease of what is under way must be extended. Zero means
+	// never.
+	Keep time.Duration
 }
 
 // Member is one instance of a subscriber.
@@ -56,11 +66,11 @@ type Member interface {
 	Close(ctx context.Context) error
 }
 
-// Source is one ordered feed. Receive, and Ack with Keep, are each called by one
-// goroutine.
+// Source is one ordered feed. Receive is called by one goroutine, Ack and Keep by
+// another one; Close by one of them when both have ended.
 type Source interface {
 	// Receive waits for deliveries, at most max. The slice is valid until the next
-	// call. ErrGone ends the source.
+	// call. None without an error is an idle poll. ErrGone ends the source.
 	Receive(ctx context.Context, max int) ([]Delivery, error)
 	Ack(ctx context.Context, rs []Receipt) error
 	// Keep extends the leases and returns those that were lost.
@@ -82,6 +92,11 @@ type Message struct {
 	// Event stands for the envelope's headers and the body where the transport
 	// takes references; Header then holds our delivery facts only.
 	Event *eventbus.DomainEvent
+	// Type is the event type, for routing; empty where it is not known.
+	Type string
+	// Beyond means that the message waits for no bound: a handler published it, or it
+	// is a move.
+	Beyond bool
 }
 
 // Receipt names a delivery to the source it came from.
@@ -119,7 +134,6 @@ type Group struct {
 	Name     string // "<group>.<subscriber>"
 	Patterns []eventbus.Pattern
 	From     eventbus.Start
-	Lease    time.Duration // how long a delivery may go without Keep; zero: the transport's choice
 }
 
 // Tries is what the ledger remembers of a delivery.
@@ -129,11 +143,29 @@ type Tries struct {
 	Suspect           bool      // it ran alone when this was written
 }
 
-// Ledger keeps what is held or suspect, by group and delivery. It is optional.
+// Ledger keeps what is held or suspect, by group and origin. It is optional.
 type Ledger interface {
 	Load(ctx context.Context, group string) (map[string]Tries, error)
 	// Save replaces what is known of the given deliveries; zero Tries forget one.
 	Save(ctx context.Context, group string, t map[string]Tries) error
+}
+
+// Gauger is implemented by transports that know what waits in the backend.
+type Gauger interface {
+	Gauge(ctx context.Context) (Gauges, error)
+}
+
+// Gauges are what a transport knows about its backend.
+type Gauges struct {
+	Waiting     map[string]int // messages not handed over yet, by group
+	BeyondBound uint64         // messages taken beyond a bound since it was made
+}
+
+// GroupAdmin is implemented by transports that can manage groups; see
+// eventbus.Admin.
+type GroupAdmin interface {
+	Groups(ctx context.Context) ([]string, error)
+	DeleteGroup(ctx context.Context, group string) error
 }
 
 // Backend is what a bus is made of.
