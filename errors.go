@@ -23,6 +23,9 @@ var (
 	ErrFull = errors.New("full")
 	// ErrRefused is matched by every event that certainly was not stored.
 	ErrRefused = errors.New("refused")
+	// ErrHeldBack is matched by every event that was fine and was not sent, as another
+	// one of the same call is invalid. It comes with ErrRefused.
+	ErrHeldBack = errors.New("not sent, as another event of the call is invalid")
 	// ErrUnknown is matched by every event that may or may not have been stored.
 	ErrUnknown = errors.New("outcome unknown")
 	// ErrUndecodable means that bytes could not be read as what they should be.
@@ -104,12 +107,18 @@ func (e *PublishError) Error() string {
 		return fmt.Sprintf("eventbus: publish %s: %v", e.Failed[0].Type, e.Failed[0].Err)
 	}
 	fmt.Fprintf(&b, "eventbus: publish: %d of %d events failed", len(e.Failed), e.Total)
-	for i, f := range e.Failed {
-		if i == shown {
-			fmt.Fprintf(&b, "; and %d more", len(e.Failed)-shown)
+	told := 0
+	for _, f := range e.Failed {
+		if told == shown {
 			break
 		}
-		b.WriteString("; " + f.Error())
+		if !errors.Is(f.Err, ErrHeldBack) { // what is wrong comes from the others
+			b.WriteString("; " + f.Error())
+			told++
+		}
+	}
+	if more := len(e.Failed) - told; more > 0 {
+		fmt.Fprintf(&b, "; and %d more", more)
 	}
 	return b.String()
 }

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/seed-28af575d/eventbus/internal/ident"
 )
 
 // DomainEvent is the envelope around one thing that happened to one aggregate.
@@ -80,7 +80,7 @@ func Named(eventType, aggregateID string, payload any) DomainEvent {
 // where the content type says so.
 func NewRaw(eventType, aggregateID, contentType string, data []byte) DomainEvent {
 	return DomainEvent{
-		ID:            newID(),
+		ID:            ident.New(),
 		Type:          eventType,
 		AggregateType: firstWord(eventType),
 		AggregateID:   aggregateID,
@@ -154,14 +154,6 @@ func with(m map[string]string, key, value string) map[string]string {
 	maps.Copy(out, m)
 	out[key] = value
 	return out
-}
-
-func newID() string {
-	id, err := uuid.NewV7()
-	if err != nil { // the system's random source failed, which Go itself treats as fatal
-		return uuid.NewString()
-	}
-	return id.String()
 }
 
 func firstOf(a, b string) string {

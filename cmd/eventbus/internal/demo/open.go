@@ -1,12 +1,11 @@
 package demo
 
 import (
-	"errors"
-
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/memory"
 )
 
 // OpenMemory makes a bus in the memory of this process.
-func OpenMemory(eventbus.Options) (eventbus.EventBus, error) {
-	return nil, errors.New("this build has no memory bus yet")
+func OpenMemory(o eventbus.Options) (eventbus.EventBus, error) {
+	return memory.New(memory.Options{Options: o})
 }

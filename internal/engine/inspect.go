@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// fullTooLong is how long a window may be full before Health says so.
+const fullTooLong = 10 * time.Second
+
+// Stats returns the counters of this process; see [eventbus.Inspector].
+func (b *Bus) Stats(ctx context.Context) (eventbus.Stats, error) {
+	st := eventbus.Stats{
+		Published: b.counts.published.Load(), Refused: b.counts.refused.Load(),
+		Unknown: b.counts.unknown.Load(), BeyondBound: b.counts.beyond.Load(),
+	}
+	var gauges Gauges
+	if g, ok := b.backend.Transport.(Gauger); ok {
+		var err error
+		if gauges, err = g.Gauge(ctx); err != nil {
+			return st, fmt.Errorf("eventbus: stats: %w", err)
+		}
+	}
+	st.BeyondBound += gauges.BeyondBound
+	for _, s := range b.subscriptions() {
+		one := s.snapshot()
+		one.Waiting = gauges.Waiting[s.group]
+		st.Subscribers = append(st.Subscribers, one)
+	}
+	return st, nil
+}
+
+func (s *subscription) snapshot() eventbus.SubscriberStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stats
+	for f := range s.feeds {
+		st.InFlight += f.flights.n
+		if since := f.fullSince; !since.IsZero() && (st.WindowFullSince.IsZero() || since.Before(st.WindowFullSince)) {
+			st.WindowFullSince = since
+		}
+	}
+	return st
+}
+
+// Health says what is wrong; see [eventbus.Inspector].
+func (b *Bus) Health(ctx context.Context) error {
+	if b.closing.Load() {
+		return fmt.Errorf("eventbus: health: %w", eventbus.ErrClosed)
+	}
+	var errs []error
+	if g, ok := b.backend.Transport.(Gauger); ok {
+		if _, err := g.Gauge(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("eventbus: health: %w", err))
+		}
+	}
+	for _, s := range b.subscriptions() {
+		errs = append(errs, s.health())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *subscription) health() error {
+	st := s.snapshot()
+	s.mu.Lock()
+	trouble := s.trouble
+	s.mu.Unlock()
+	var errs []error
+	if trouble != nil {
+		errs = append(errs, fmt.Errorf("eventbus: health: %s: %w", s.group, trouble))
+	}
+	if since := st.WindowFullSince; !since.IsZero() && s.bus.clock.Now().Sub(since) > fullTooLong {
+		errs = append(errs, fmt.Errorf("eventbus: health: %s: its window of %d deliveries has been full for %v: retries hold it, or the handlers are too slow",
+			s.group, st.InFlight, s.bus.clock.Now().Sub(since).Round(time.Second)))
+	}
+	return errors.Join(errs...)
+}
+
+// Groups lists the backend's groups; see [eventbus.Admin].
+func (b *Bus) Groups(ctx context.Context) ([]string, error) {
+	admin, err := b.admin()
+	if err != nil {
+		return nil, err
+	}
+	groups, err := admin.Groups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("eventbus: groups: %w", err)
+	}
+	return groups, nil
+}
+
+// DeleteGroup removes a group without members; see [eventbus.Admin].
+func (b *Bus) DeleteGroup(ctx context.Context, group string) error {
+	admin, err := b.admin()
+	if err != nil {
+		return err
+	}
+	if err := admin.DeleteGroup(ctx, group); err != nil {
+		return fmt.Errorf("eventbus: delete group %s: %w", group, err)
+	}
+	return nil
+}
+
+func (b *Bus) admin() (GroupAdmin, error) {
+	if admin, ok := b.backend.Transport.(GroupAdmin); ok {
+		return admin, nil
+	}
+	return nil, fmt.Errorf("eventbus: %w: this backend cannot manage groups", errors.ErrUnsupported)
+}

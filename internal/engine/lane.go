@@ -1,0 +1,127 @@
+package engine
+
+// lane holds the deliveries of one aggregate, which are handled one after another,
+// first in, first out. A delivery that belongs to no order has a lane to itself.
+// Lanes belong to the lock of their subscription, which keeps them over all feeds:
+// an event that comes again over a new connection waits for its own last attempt.
+type lane struct {
+	key         laneKey
+	keyed       bool // it is in the map
+	state       laneState
+	first, last *flight
+	next        *lane // in the queue of those that are ready, or in the hangar
+}
+
+type laneKey struct{ topic, id string }
+
+type laneState int
+
+const (
+	laneReady   laneState = iota // in the queue
+	laneRunning                  // a worker has its first flight
+	laneWaiting                  // its first flight waits for another attempt
+	laneStopped                  // its first flight will be given back
+)
+
+func (l *lane) push(f *flight) {
+	f.lane = l
+	if l.last == nil {
+		l.first = f
+	} else {
+		l.last.next = f
+	}
+	l.last = f
+}
+
+// remove takes a flight out, wherever it stands.
+func (l *lane) remove(f *flight) {
+	var before *flight
+	for g := l.first; g != f; g = g.next {
+		before = g
+	}
+	if before == nil {
+		l.first = f.next
+	} else {
+		before.next = f.next
+	}
+	if l.last == f {
+		l.last = before
+	}
+	f.next, f.lane = nil, nil
+}
+
+// lanes is a queue of lanes that are ready.
+type laneQueue struct{ first, last *lane }
+
+func (q *laneQueue) push(l *lane) {
+	l.next = nil
+	if q.last == nil {
+		q.first = l
+	} else {
+		q.last.next = l
+	}
+	q.last = l
+}
+
+func (q *laneQueue) pushFront(l *lane) {
+	l.next = q.first
+	q.first = l
+	if q.last == nil {
+		q.last = l
+	}
+}
+
+func (q *laneQueue) pop() *lane {
+	l := q.first
+	if l == nil {
+		return nil
+	}
+	q.first = l.next
+	if q.first == nil {
+		q.last = nil
+	}
+	l.next = nil
+	return l
+}
+
+// lane returns the lane of a flight, which it makes if there is none.
+func (s *subscription) laneOf(f *flight) (l *lane, fresh bool) {
+	k := laneKey{f.To.Topic, f.Key}
+	keyed := f.Key != "" && !s.sub.Unordered
+	if keyed {
+		if l := s.lanes[k]; l != nil {
+			return l, false
+		}
+	}
+	l = s.hangar.lane()
+	if keyed {
+		l.key, l.keyed = k, true
+		s.lanes[k] = l
+	}
+	return l, true
+}
+
+func (h *hangar) lane() *lane {
+	l := h.lanes
+	if l == nil {
+		return new(lane)
+	}
+	h.lanes = l.next
+	h.kept--
+	l.next = nil
+	return l
+}
+
+// close forgets an empty lane.
+func (s *subscription) closeLane(l *lane) {
+	if l.keyed {
+		delete(s.lanes, l.key)
+	}
+	*l = lane{}
+	if s.hangar.kept >= mostKept {
+		return
+	}
+	s.hangar.kept++
+	l.next = s.hangar.lanes
+	s.hangar.lanes = l
+}

@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// sender stores messages: at once where the transport is immediate, else through
+// shards, in which what comes while one batch is under way makes up the next.
+type sender struct {
+	bus       *Bus
+	transport Transport
+	traits    Traits
+
+	mu      sync.Mutex
+	shards  map[uint32]*shard
+	closed  bool
+	busy    sync.WaitGroup // shards with a goroutine of their own, and callers that send
+	stop    context.CancelFunc
+	context context.Context // of sending: ends when the bus gives up
+}
+
+func newSender(b *Bus) *sender {
+	s := &sender{bus: b, transport: b.backend.Transport, traits: b.backend.Traits, shards: map[uint32]*shard{}}
+	if s.traits.Batch == 0 {
+		s.traits.Batch = 256
+	}
+	s.context, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// publish stores the messages of a call and returns an error by index, or nil.
+func (s *sender) publish(ctx context.Context, c *call) []error {
+	if s.traits.Immediate {
+		c.bound.begin(ctx, s.bus.clock, s.bus.options.PublishTimeout)
+		errs := s.transport.Send(&c.bound, c.messages)
+		c.bound.end()
+		return errs
+	}
+	return s.through(ctx, c.messages)
+}
+
+// move sends one message to a group's own address. It is sent again after an
+// unknown outcome, since a move is idempotent.
+func (s *sender) move(ctx context.Context, m Message) error {
+	m.Beyond = true
+	ms := []Message{m}
+	if !s.traits.Immediate {
+		return first(s.through(ctx, ms))
+	}
+	err := first(s.transport.Send(ctx, ms))
+	if errors.Is(err, ErrNotStored) {
+		return fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
+	}
+	return err
+}
+
+func first(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return errs[0]
+}
+
+// through sends the messages through their shards and waits for the outcome.
+func (s *sender) through(ctx context.Context, ms []Message) []error {
+	o := newOutcomes(len(ms))
+	parcels := s.sort(ms, o)
+	if err := s.enter(); err != nil {
+		return o.failAll(err)
+	}
+	defer s.busy.Done()
+	if len(parcels) == 1 {
+		p := parcels[0]
+		if p.shard.lead() {
+			p.shard.serve(ctx, p)
+			return o.take()
+		}
+	}
+	for _, p := range parcels {
+		p.shard.add(ctx, p)
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		for _, p := range parcels {
+			p.shard.withdraw(ctx, p)
+		}
+		o.abandon(ctx)
+	}
+	return o.take()
+}
+
+// sort puts the messages into a parcel for each of their shards, in order.
+func (s *sender) sort(ms []Message, o *outcomes) []*parcel {
+	var parcels []*parcel
+	byShard := map[uint32]*parcel{}
+	for i := range ms {
+		n := s.transport.Shard(ms[i].To, ms[i].Key)
+		p := byShard[n]
+		if p == nil {
+			p = &parcel{shard: s.shard(n), outcomes: o}
+			byShard[n] = p
+			parcels = append(parcels, p)
+		}
+		p.messages = append(p.messages, ms[i])
+		p.index = append(p.index, i)
+	}
+	return parcels
+}
+
+func (s *sender) shard(n uint32) *shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shards[n]
+	if sh == nil {
+		sh = newShard(s)
+		s.shards[n] = sh
+	}
+	return sh
+}
+
+// enter counts one who sends, unless the sender is closed.
+func (s *sender) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("%w: %w", eventbus.ErrRefused, eventbus.ErrClosed)
+	}
+	s.busy.Add(1)
+	return nil
+}
+
+// close waits until nothing is being sent any more; when ctx ends it gives up what
+// is under way.
+func (s *sender) close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	idle := make(chan struct{})
+	go func() { s.busy.Wait(); close(idle) }()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	s.stop()
+	<-idle // every Send ends soon after its context
+}
+
+// deliver sends the messages of one shard and returns an error for each. What was
+// not stored is sent again, in order, until ctx ends.
+func (s *sender) deliver(ctx context.Context, ms []Message) []error {
+	out := make([]error, len(ms))
+	left := make([]int, len(ms)) // indexes of what is still to be sent
+	for i := range left {
+		left[i] = i
+	}
+	for failures := 1; ; failures++ {
+		errs := s.transport.Send(ctx, ms)
+		var again []int
+		for i, at := range left {
+			out[at] = nil
+			if len(errs) == 0 || errs[i] == nil {
+				continue
+			}
+			out[at] = errs[i]
+			if s.again(&ms[i], errs[i]) {
+				again = append(again, i)
+			}
+		}
+		if len(again) == 0 || ctx.Err() != nil {
+			break
+		}
+		ms, left = pick(ms, again), pick(left, again)
+		s.bus.sleep(ctx, s.bus.pauseAfter(failures))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	for i, err := range out {
+		if errors.Is(err, ErrNotStored) {
+			out[i] = fmt.Errorf("%w, though tried again until its time was up: %w", eventbus.ErrRefused, err)
+		}
+	}
+	return out
+}
+
+func (s *sender) again(m *Message, err error) bool {
+	return errors.Is(err, ErrNotStored) || m.To.Group != "" && errors.Is(err, eventbus.ErrUnknown)
+}
+
+func pick[T any](from []T, indexes []int) []T {
+	out := make([]T, len(indexes))
+	for i, at := range indexes {
+		out[i] = from[at]
+	}
+	return out
+}

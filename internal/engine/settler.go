@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// The settler of a feed acknowledges what was finished while its last call was
+// under way: without a timer, so that an idle bus acknowledges at once, and a busy
+// one many at a time. It extends the leases too.
+
+// settle runs until quit is closed, and then once more.
+func (f *feed) settle() {
+	defer close(f.ended)
+	every := f.s.bus.backend.Traits.Keep
+	keep := make(chan struct{}, 1)
+	var timer eventbus.Timer
+	if every > 0 {
+		timer = f.s.bus.clock.AfterFunc(every, func() { wakeUp(keep) })
+		defer timer.Stop()
+	}
+	failures := 0
+	for {
+		select {
+		case <-f.stir:
+		case <-keep:
+			f.keep()
+			timer.Reset(every)
+			continue
+		case <-f.quit:
+			f.last()
+			return
+		}
+		if err := f.flush(); err != nil {
+			failures++
+			f.pause(f.s.bus.pauseAfter(failures))
+			wakeUp(f.stir)
+			continue
+		}
+		failures = 0
+	}
+}
+
+// last acknowledges what is left, as long as anything can be settled.
+func (f *feed) last() {
+	s := f.s
+	for failures := 1; f.flush() != nil && s.settling.Err() == nil; failures++ {
+		s.bus.sleep(s.settling, s.bus.pauseAfter(failures))
+	}
+}
+
+// pause waits before the next try, or until the feed ends.
+func (f *feed) pause(d time.Duration) {
+	ended, stop := f.s.bus.after(d)
+	defer stop()
+	select {
+	case <-ended:
+	case <-f.quit:
+	}
+}
+
+// flush acknowledges what has collected. What cannot be acknowledged now is kept
+// for the next time, unless the source is gone.
+func (f *feed) flush() error {
+	s := f.s
+	s.mu.Lock()
+	acks, forgets := f.acks, f.forgets
+	f.acks, f.forgets = nil, nil
+	gone := f.gone
+	s.mu.Unlock()
+	if len(acks) == 0 || gone {
+		return nil
+	}
+	err := f.source.Ack(s.settling, acks)
+	if isGone(err) {
+		return nil // the receiver is told the same, or will be
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		f.acks = append(acks, f.acks...)
+		f.forgets = append(forgets, f.forgets...)
+		s.bus.notices.warn("cannot acknowledge", s.group, failure(err))
+		return err
+	}
+	f.reuse(acks)
+	if len(forgets) > 0 {
+		f.erase(forgets)
+	}
+	return nil
+}
+
+// keep extends the leases of all that is under way, and gives up what was lost.
+func (f *feed) keep() {
+	s := f.s
+	s.mu.Lock()
+	var rs []Receipt
+	for x := f.flights.first; x != nil; x = x.after {
+		rs = append(rs, x.Receipt)
+	}
+	s.mu.Unlock()
+	if len(rs) == 0 {
+		return
+	}
+	lost, err := f.source.Keep(s.settling, rs)
+	if err != nil && !isGone(err) {
+		s.bus.notices.warn("cannot extend leases", s.group, failure(err))
+	}
+	if len(lost) > 0 {
+		f.loseSome(lost)
+	}
+}
+
+// loseSome gives up the flights of which others have the lease now.
+func (f *feed) loseSome(lost []Receipt) {
+	s := f.s
+	gone := make(map[Receipt]bool, len(lost))
+	for _, r := range lost {
+		gone[r] = true
+	}
+	var cancelled []*attempt
+	s.mu.Lock()
+	for x := f.flights.first; x != nil; {
+		next := x.after
+		if gone[x.Receipt] {
+			if a, busy := s.lose(x); a != nil {
+				cancelled = append(cancelled, a)
+			} else if !busy {
+				s.drop(x)
+			}
+		}
+		x = next
+	}
+	s.mu.Unlock()
+	for _, a := range cancelled {
+		a.end(eventbus.ErrInterrupted)
+	}
+	s.bus.notices.warn("leases were lost: others are handed these events too", s.group)
+}
+
+// reuse keeps the slice for the next acks. The lock is held.
+func (f *feed) reuse(acks []Receipt) {
+	if f.acks == nil {
+		f.acks = acks[:0]
+	}
+}
+
+// erase lets the ledger forget what was settled.
+func (f *feed) erase(origins []string) {
+	forget := make(map[string]Tries, len(origins))
+	for _, o := range origins {
+		forget[o] = Tries{}
+	}
+	f.save(f.s.settling, forget)
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// The end of a subscription, in this order: no handler starts and nothing is
+// received any more; running handlers end; what was finished is acknowledged;
+// what was tried is written down; the sources are closed, which gives back in
+// order what was not started; the member leaves. One goroutine of its own does it,
+// so that a caller whose time is up can go.
+
+const (
+	windDown = 250 * time.Millisecond // for cancelled handlers to return
+	lastRest = 750 * time.Millisecond // for settling after that
+)
+
+// Stop ends the subscription; see [eventbus.Subscription].
+func (s *subscription) Stop(ctx context.Context) error {
+	if ctx == nil {
+		return fmt.Errorf("eventbus: stop %s: %w", s.group, errNilContext)
+	}
+	s.end(nil)
+	if a := s.bus.attemptIn(ctx); a != nil && a.s == s {
+		return nil // it would wait for itself
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+	}
+	return s.hurry(ctx)
+}
+
+// end begins the end, for the reason given.
+func (s *subscription) end(why error) {
+	s.ending.Do(func() {
+		s.mu.Lock()
+		s.halted, s.err = true, why
+		if s.resume != nil {
+			s.resume.Stop()
+		}
+		s.checkIdle()
+		s.mu.Unlock()
+		s.halt()
+		go s.close()
+	})
+}
+
+// close carries the end out.
+func (s *subscription) close() {
+	select {
+	case <-s.idle:
+	case <-s.settling.Done(): // the time was up, and some handlers do not return
+	}
+	s.loops.Wait()
+	for _, f := range s.openFeeds() {
+		f.close(s.settling)
+	}
+	if err := s.member.Close(s.settling); err != nil && s.settling.Err() == nil {
+		s.bus.notices.warn("a member cannot leave its group in good order", s.group, failure(err))
+	}
+	s.mu.Lock()
+	if s.watch != nil {
+		s.watch.Stop()
+	}
+	s.mu.Unlock()
+	s.giveUp(nil)
+	s.bus.forget(s.group)
+	close(s.done)
+}
+
+func (s *subscription) openFeeds() []*feed {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*feed
+	for f := range s.feeds {
+		all = append(all, f)
+		for x := f.flights.first; x != nil; x = x.after {
+			if x.timer != nil {
+				x.timer.Stop()
+				x.timer = nil
+			}
+		}
+	}
+	return all
+}
+
+// hurry cancels the handlers that still run and names them. What can be settled in
+// a moment still is.
+func (s *subscription) hurry(ctx context.Context) error {
+	unfinished := s.interrupt()
+	s.await(windDown, s.idle)
+	s.await(lastRest, s.done)
+	s.giveUp(context.Cause(ctx))
+	if len(unfinished) > 0 {
+		return &eventbus.UnfinishedError{Handling: unfinished}
+	}
+	select {
+	case <-s.done:
+		return nil
+	default:
+		return fmt.Errorf("eventbus: stop %s: the backend did not let go in time: %w", s.group, ctx.Err())
+	}
+}
+
+// await waits for d at most.
+func (s *subscription) await(d time.Duration, c <-chan struct{}) {
+	ended, stop := s.bus.after(d)
+	defer stop()
+	select {
+	case <-c:
+	case <-ended:
+	}
+}
+
+// interrupt cancels the handlers that run, and names their events.
+func (s *subscription) interrupt() (unfinished []eventbus.Unfinished) {
+	var cancelled []*attempt
+	s.mu.Lock()
+	for _, list := range []*attempts{&s.running, &s.overdue} {
+		for a := list.first; a != nil; a = a.next {
+			cancelled = append(cancelled, a)
+			u := eventbus.Unfinished{Group: s.sub.Group, Subscriber: s.sub.Name, Since: a.began}
+			if e := a.event.Load(); e != nil {
+				u.EventID, u.Type = e.ID, e.Type
+			}
+			unfinished = append(unfinished, u)
+		}
+	}
+	s.mu.Unlock()
+	for _, a := range cancelled {
+		a.end(eventbus.ErrInterrupted)
+	}
+	return unfinished
+}
+
+// Shutdown ends all subscriptions and the bus; see [eventbus.EventBus].
+func (b *Bus) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		return fmt.Errorf("eventbus: shutdown: %w", errNilContext)
+	}
+	if b.attemptIn(ctx) != nil {
+		return fmt.Errorf("eventbus: shutdown: %w", &eventbus.ValidationError{
+			Field: "ctx", Rule: "must not be that of a handler, which Shutdown would wait for: call it from another goroutine",
+		})
+	}
+	if b.closing.CompareAndSwap(false, true) {
+		go b.close()
+	}
+	select {
+	case <-b.down:
+		return nil
+	case <-ctx.Done():
+	}
+	return b.hurry(ctx)
+}
+
+// close ends the subscriptions, then the publishing side.
+func (b *Bus) close() {
+	subs := b.subscriptions()
+	for _, s := range subs {
+		s.end(nil)
+	}
+	for _, s := range subs {
+		<-s.done
+	}
+	// Nothing is left that could publish; what is under way ends by its own time-out.
+	ctx, cancel := context.WithCancel(b.sender.context)
+	defer cancel()
+	b.sender.close(ctx)
+	if err := b.backend.Transport.Close(context.WithoutCancel(ctx)); err != nil {
+		b.notices.warn("the backend cannot be closed in good order", b.options.Group, failure(err))
+	}
+	close(b.down)
+}
+
+// hurry is what Shutdown does when its time is up.
+func (b *Bus) hurry(ctx context.Context) error {
+	b.sender.stop()
+	subs := b.subscriptions()
+	outcomes := make(chan error, len(subs))
+	for _, s := range subs {
+		go func() { outcomes <- s.hurry(ctx) }()
+	}
+	var all eventbus.UnfinishedError
+	var others []error
+	for range subs {
+		err := <-outcomes
+		var one *eventbus.UnfinishedError
+		if errors.As(err, &one) {
+			all.Handling = append(all.Handling, one.Handling...)
+		} else if err != nil {
+			others = append(others, err)
+		}
+	}
+	if len(all.Handling) > 0 {
+		slices.SortFunc(all.Handling, func(x, y eventbus.Unfinished) int { return x.Since.Compare(y.Since) })
+		others = append(others, &all)
+	}
+	return errors.Join(others...)
+}

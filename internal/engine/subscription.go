@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// subscription is one subscriber on one bus: its lanes, its workers and the feeds
+// that fill them.
+type subscription struct {
+	bus      *Bus
+	sub      eventbus.Subscriber
+	group    string // "<group>.<name>"
+	patterns []eventbus.Pattern
+	handler  eventbus.Handler // with the middleware around it
+	member   Member
+
+	receiving context.Context // ends when nothing more is to be received
+	halt      context.CancelFunc
+	settling  context.Context // ends when nothing more can be settled
+	giveUp    context.CancelCauseFunc
+	loops     sync.WaitGroup // the goroutines that receive
+	ending    sync.Once
+	done      chan struct{}
+
+	mu        sync.Mutex
+	opened    bool
+	halted    bool // no handler starts any more
+	paused    bool
+	suspended time.Time // until when; zero: it is not
+	resume    eventbus.Timer
+	workers   int           // running, those with a stuck handler not counted
+	idle      chan struct{} // closed when it is halted and no worker runs
+	lanes     map[laneKey]*lane
+	ready     laneQueue
+	hangar    hangar
+	feeds     map[*feed]struct{}
+	waiting   int      // feeds that wait for room
+	running   attempts // in the order of their deadlines
+	overdue   attempts // in the order in which their grace ends
+	slab      slab
+	watch     eventbus.Timer // for the first deadline
+	watching  bool
+	stats     eventbus.SubscriberStats
+	trouble   error // why letters or moves cannot be stored now
+	matches   map[string]bool
+	err       error // why it ended
+}
+
+func newSubscription(b *Bus, sub eventbus.Subscriber) *subscription {
+	s := &subscription{
+		bus:   b,
+		sub:   sub,
+		group: sub.Group + "." + sub.Name,
+		done:  make(chan struct{}),
+		idle:  make(chan struct{}),
+		lanes: map[laneKey]*lane{},
+		feeds: map[*feed]struct{}{},
+		stats: eventbus.SubscriberStats{Group: sub.Group, Subscriber: sub.Name},
+	}
+	for _, p := range sub.Events {
+		s.patterns = append(s.patterns, eventbus.Pattern(p))
+	}
+	s.receiving, s.halt = context.WithCancel(context.Background())
+	s.settling, s.giveUp = context.WithCancelCause(context.Background())
+	return s
+}
+
+// wrap puts the middleware around the handler.
+func (s *subscription) wrap() error {
+	s.handler = s.sub.Handler
+	for i := len(s.bus.options.Middleware) - 1; i >= 0 && s.handler != nil; i-- {
+		if s.handler = s.bus.options.Middleware[i](s.handler); s.handler == nil {
+			return &eventbus.ValidationError{Field: fmt.Sprintf("middleware[%d]", i), Rule: "must not return a nil handler"}
+		}
+	}
+	return nil
+}
+
+// open begins to receive.
+func (s *subscription) open() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.opened || s.halted {
+		return
+	}
+	s.opened = true
+	s.loops.Go(s.live)
+}
+
+// live runs a feed for each source of the member, until the subscription halts.
+func (s *subscription) live() {
+	for failures := 0; ; {
+		source, err := s.member.Next(s.receiving)
+		switch {
+		case err == nil:
+			failures = 0
+			s.loops.Go(newFeed(s, source).run)
+		case s.receiving.Err() != nil:
+			return
+		case isGone(err):
+			s.end(fmt.Errorf("eventbus: %s: the membership of the group is over: %w", s.group, err))
+			return
+		default:
+			failures++
+			s.bus.notices.warn("no source of events", s.group, failure(err))
+			s.bus.sleep(s.receiving, s.bus.pauseAfter(failures))
+		}
+	}
+}
+
+// Pause starts no further handler until Resume.
+func (s *subscription) Pause() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = true
+}
+
+// Resume ends a Pause.
+func (s *subscription) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = false
+	s.dispatch()
+}
+
+// suspend starts no handler for d.
+func (s *subscription) suspend(d time.Duration) {
+	until := s.bus.clock.Now().Add(d)
+	if !until.After(s.suspended) {
+		return
+	}
+	s.suspended = until
+	if s.resume != nil {
+		s.resume.Stop()
+	}
+	s.resume = s.bus.clock.AfterFunc(d, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.suspended.Equal(until) {
+			s.suspended = time.Time{}
+			s.dispatch()
+		}
+	})
+}
+
+// Done is closed when the subscription has ended.
+func (s *subscription) Done() <-chan struct{} { return s.done }
+
+// Err says why it ended.
+func (s *subscription) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// wants reports whether one of the patterns selects the event type.
+func (s *subscription) wants(eventType string) bool {
+	const most = 10_000 // types that are remembered: their number is the publishers' choice
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if yes, ok := s.matches[eventType]; ok {
+		return yes
+	}
+	yes := false
+	for _, p := range s.patterns {
+		yes = yes || p.Match(eventType)
+	}
+	if s.matches == nil || len(s.matches) == most {
+		s.matches = map[string]bool{}
+	}
+	s.matches[eventType] = yes
+	return yes
+}

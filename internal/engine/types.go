@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// types binds payload types to event types, one to one. Looking up takes no lock.
+type types struct {
+	mu     sync.Mutex
+	byName atomic.Pointer[map[string]reflect.Type]
+	names  map[reflect.Type]string
+}
+
+// bindAll binds what a typed handler declares.
+func (t *types) bindAll(h eventbus.Handler) error {
+	typed, ok := h.(eventbus.Typed)
+	if !ok {
+		return nil
+	}
+	for name, typ := range typed.PayloadTypes() {
+		if err := t.bind(name, typ); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bindPayload binds the payload of an event, where it names its event type.
+func (t *types) bindPayload(e *eventbus.DomainEvent) error {
+	v, ok := e.Value().(eventbus.EventTyper)
+	if !ok {
+		return nil
+	}
+	return t.bind(e.Type, reflect.TypeOf(v))
+}
+
+func (t *types) bind(name string, typ reflect.Type) error {
+	if known := t.byName.Load(); known != nil {
+		if bound, ok := (*known)[name]; ok {
+			return same(name, bound, typ)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := map[string]reflect.Type{name: typ}
+	if known := t.byName.Load(); known != nil {
+		if bound, ok := (*known)[name]; ok {
+			return same(name, bound, typ)
+		}
+		for n, b := range *known {
+			next[n] = b
+		}
+	}
+	if other, ok := t.names[typ]; ok {
+		return &eventbus.ValidationError{
+			Field: "payload", Value: typ.String(),
+			Rule: fmt.Sprintf("a payload type has one event type, and this one is bound to %s already, not to %s", other, name),
+		}
+	}
+	if t.names == nil {
+		t.names = map[reflect.Type]string{}
+	}
+	t.names[typ] = name
+	t.byName.Store(&next)
+	return nil
+}
+
+func same(name string, bound, typ reflect.Type) error {
+	if bound == typ {
+		return nil
+	}
+	return &eventbus.ValidationError{
+		Field: "payload", Value: typ.String(),
+		Rule: fmt.Sprintf("the event type %s is bound to the payload type %s already", name, bound),
+	}
+}
