@@ -1,0 +1,112 @@
+package memory
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func numberedItem(n int) *item {
+	it := &item{number: uint64(n)}
+	it.Key = fmt.Sprint(n)
+	return it
+}
+
+// Whatever is pushed comes out in order, however the two alternate.
+func TestFifo(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	f := fifo{pool: new(sync.Pool)}
+	var in, out int
+	for round := range 200 {
+		for range rng.IntN(3 * chunkSize) {
+			f.push(numberedItem(in))
+			in++
+		}
+		most := rng.IntN(3 * chunkSize)
+		if round%50 == 49 {
+			most = math.MaxInt // to the bottom
+		}
+		for range most {
+			var it item
+			if !f.pop(&it) {
+				require.Equal(t, in, out)
+				break
+			}
+			require.Equal(t, *numberedItem(out), it)
+			out++
+		}
+		require.Equal(t, in-out, f.n)
+	}
+	require.Greater(t, in, 10*chunkSize)
+}
+
+// It holds no more chunks than its items need, and the empty ones hold no event.
+func TestFifoGrowsAndShrinks(t *testing.T) {
+	f := fifo{pool: new(sync.Pool)}
+	chunks := func() (n int) {
+		for c := f.head; c != nil; c = c.next {
+			n++
+		}
+		return n
+	}
+	var it item
+	for i := range 10 * chunkSize {
+		f.push(numberedItem(i))
+	}
+	require.Equal(t, 10, chunks())
+	for range 8*chunkSize + 1 {
+		f.pop(&it)
+	}
+	require.Equal(t, 2, chunks())
+	for f.pop(&it) {
+	}
+	require.LessOrEqual(t, chunks(), 1)
+	for range 100 { // as when a subscriber keeps up: one chunk, from its start
+		f.push(numberedItem(0))
+		require.Equal(t, 1, chunks())
+		require.Equal(t, 1, f.last)
+		f.pop(&it)
+	}
+	require.Equal(t, chunk{}, *f.head)
+}
+
+func TestSlots(t *testing.T) {
+	var s slots
+	var under []uint64
+	for n := range slotsKept + 10 {
+		it, receipt := s.next()
+		it.place = uint64(n)
+		under = append(under, receipt)
+	}
+	require.True(t, s.remove(under[7]))
+	require.False(t, s.remove(under[7]))
+	_, again := s.next()
+	require.NotEqual(t, under[7], again)
+	require.Len(t, s.table, slotsKept+10, "free slots are used first")
+	require.False(t, s.remove(under[7]))
+	require.True(t, s.remove(again))
+	for i, receipt := range under {
+		require.Equal(t, i != 7, s.remove(receipt))
+	}
+	require.Empty(t, s.table, "it does not stay as large as it was")
+	for _, receipt := range under {
+		require.False(t, s.remove(receipt))
+	}
+	require.Empty(t, s.drain())
+}
+
+// The number of a hand-over comes round after four thousand millions, and never
+// is the one that marks a free slot.
+func TestSlotsComeRound(t *testing.T) {
+	s := slots{turn: math.MaxUint32 - 1}
+	_, last := s.next()
+	_, first := s.next()
+	require.False(t, s.remove(0))
+	require.Len(t, s.drain(), 2)
+	require.False(t, s.remove(last))
+	require.False(t, s.remove(first))
+}

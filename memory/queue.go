@@ -1,0 +1,176 @@
+package memory
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// item is a message in a queue.
+type item struct {
+	engine.Message
+	number      uint64 // of the message, the same in all queues
+	place       uint64 // in the queue, from when its time has come
+	redelivered int
+}
+
+// queue is a group: what waits for its members. It outlives them.
+type queue struct {
+	name  string
+	clock eventbus.Clock
+	wake  chan struct{} // tells one idle receiver that something is ready
+
+	mu      sync.Mutex
+	members int
+	idle    int // receivers that wait
+	room    room
+	ready   fifo
+	back    []item // given back, the first to go out last; all before what is ready
+	delayed delayed
+	timer   eventbus.Timer // for the first of the delayed; nil until there is one
+	places  uint64
+	deleted bool
+}
+
+func newQueue(name string, b *Broker) *queue {
+	return &queue{
+		name:  name,
+		clock: b.options.Clock,
+		wake:  make(chan struct{}, 1),
+		room:  room{bound: b.options.Capacity},
+		ready: fifo{pool: &b.chunks},
+	}
+}
+
+// add puts the item at the end, now or when its time has come. Room for it was
+// taken. The caller holds the lock.
+func (q *queue) add(it *item) {
+	switch {
+	case q.deleted:
+		return
+	case !it.NotBefore.IsZero() && it.NotBefore.After(q.clock.Now()):
+		q.delayed.push(it)
+		if q.delayed[0].number == it.number {
+			q.setTimer()
+		}
+		return
+	}
+	q.append(it)
+	q.signal()
+}
+
+func (q *queue) append(it *item) {
+	q.places++
+	it.place = q.places
+	q.ready.push(it)
+}
+
+// next moves what goes out next to it, and reports whether there was something.
+// The caller holds the lock.
+func (q *queue) next(it *item) bool {
+	last := len(q.back) - 1
+	if last < 0 {
+		return q.ready.pop(it)
+	}
+	*it = q.back[last]
+	q.back[last] = item{}
+	if q.back = q.back[:last]; last == 0 {
+		q.back = nil
+	}
+	return true
+}
+
+// takeBack puts items in front of all others, where they were. The caller holds
+// the lock.
+func (q *queue) takeBack(items []item) {
+	if len(items) == 0 || q.deleted {
+		return
+	}
+	for i := range items {
+		items[i].redelivered++
+	}
+	q.back = append(q.back, items...)
+	slices.SortFunc(q.back, func(a, b item) int { return cmp.Compare(b.place, a.place) })
+	q.signal()
+}
+
+// signal wakes a receiver if there is one and something for it. It is called after
+// every change of either, so that nobody sleeps on what is ready: whoever is woken
+// wakes the next. The caller holds the lock.
+func (q *queue) signal() {
+	if q.idle == 0 || q.available() == 0 {
+		return
+	}
+	select {
+	case q.wake <- struct{}{}:
+	default: // one is being woken already
+	}
+}
+
+func (q *queue) available() int { return q.ready.n + len(q.back) }
+
+func (q *queue) waiting() int { return q.available() + len(q.delayed) }
+
+// setTimer sets the timer to the first of the delayed. Without a member there is
+// nobody to hand it to, and none runs. The caller holds the lock.
+func (q *queue) setTimer() {
+	if q.members == 0 || len(q.delayed) == 0 {
+		if q.timer != nil {
+			q.timer.Stop()
+		}
+		return
+	}
+	wait := max(0, q.delayed[0].NotBefore.Sub(q.clock.Now()))
+	if q.timer == nil {
+		q.timer = q.clock.AfterFunc(wait, q.promote)
+		return
+	}
+	q.timer.Reset(wait)
+}
+
+// promote makes ready what is due.
+func (q *queue) promote() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.clock.Now()
+	for len(q.delayed) > 0 && !q.delayed[0].NotBefore.After(now) {
+		it := q.delayed.pop()
+		q.append(&it)
+	}
+	q.setTimer()
+	q.signal()
+}
+
+// enter counts a member.
+func (q *queue) enter() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.members++
+	q.setTimer()
+}
+
+// leave forgets a member.
+func (q *queue) leave() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.members--
+	q.setTimer()
+}
+
+// delete drops what is in the queue, and what comes, unless it has members: then
+// it returns their number.
+func (q *queue) delete() (members int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.members > 0 {
+		return q.members
+	}
+	q.deleted = true
+	q.ready, q.back, q.delayed = fifo{}, nil, nil
+	q.setTimer()
+	q.room.open()
+	return 0
+}
