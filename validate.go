@@ -219,9 +219,11 @@ func only(s, charset string) bool {
 	return true
 }
 
+// validYear reports whether the year of t in UTC is from 1 to 9999.
 func validYear(t time.Time) bool {
-	y := t.UTC().Year()
-	return y >= 1 && y <= 9999
+	const first, last = -62_135_596_800, 253_402_300_799 // seconds since 1970
+	at := t.Unix()
+	return at >= first && at <= last
 }
 
 func firstWord(name string) string {

@@ -35,6 +35,7 @@ func TestDeleteGroup(t *testing.T) {
 	require.NoError(t, in.DeleteGroup(t.Context(), "shop.mailer"))
 	require.ErrorIs(t, in.DeleteGroup(t.Context(), "shop.mailer"), eventbus.ErrInvalid)
 
+	require.Empty(t, b.table.Load().types, "no route leads there")
 	groups, err = in.Groups(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"shop.biller"}, groups)
@@ -86,6 +87,7 @@ func TestMember(t *testing.T) {
 		require.ErrorIs(t, err, engine.ErrGone)
 		_, err = s.Receive(t.Context(), 1)
 		require.ErrorIs(t, err, engine.ErrGone)
+		synctest.Wait()
 		require.Empty(t, in.members, "the instance keeps no member that has left")
 		_, err = in.Join(over, engine.Group{Name: "shop.other"})
 		require.ErrorIs(t, err, context.Canceled)

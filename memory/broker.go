@@ -97,9 +97,9 @@ func (b *Broker) storeTaken(m *engine.Message, r route) {
 }
 
 func (b *Broker) add(m *engine.Message, r route) {
-	it := item{Message: *m, number: b.number.Add(1)}
+	number := b.number.Add(1)
 	for _, q := range r {
-		q.add(&it)
+		q.add(m, number)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func numberedItem(n int) *item {
-	it := &item{number: uint64(n)}
+	it := &item{place: uint64(n)}
 	it.Key = fmt.Sprint(n)
 	return it
 }
@@ -31,12 +31,12 @@ func TestFifo(t *testing.T) {
 			most = math.MaxInt // to the bottom
 		}
 		for range most {
-			var it item
-			if !f.pop(&it) {
+			it := f.pop()
+			if it == nil {
 				require.Equal(t, in, out)
 				break
 			}
-			require.Equal(t, *numberedItem(out), it)
+			require.Equal(t, numberedItem(out), it)
 			out++
 		}
 		require.Equal(t, in-out, f.n)
@@ -53,23 +53,22 @@ func TestFifoGrowsAndShrinks(t *testing.T) {
 		}
 		return n
 	}
-	var it item
 	for i := range 10 * chunkSize {
 		f.push(numberedItem(i))
 	}
 	require.Equal(t, 10, chunks())
 	for range 8*chunkSize + 1 {
-		f.pop(&it)
+		f.pop()
 	}
 	require.Equal(t, 2, chunks())
-	for f.pop(&it) {
+	for f.pop() != nil {
 	}
 	require.LessOrEqual(t, chunks(), 1)
 	for range 100 { // as when a subscriber keeps up: one chunk, from its start
 		f.push(numberedItem(0))
 		require.Equal(t, 1, chunks())
 		require.Equal(t, 1, f.last)
-		f.pop(&it)
+		f.pop()
 	}
 	require.Equal(t, chunk{}, *f.head)
 }
@@ -78,23 +77,21 @@ func TestSlots(t *testing.T) {
 	var s slots
 	var under []uint64
 	for n := range slotsKept + 10 {
-		it, receipt := s.next()
-		it.place = uint64(n)
-		under = append(under, receipt)
+		under = append(under, s.put(numberedItem(n)))
 	}
-	require.True(t, s.remove(under[7]))
-	require.False(t, s.remove(under[7]))
-	_, again := s.next()
+	require.NotNil(t, s.remove(under[7]))
+	require.Nil(t, s.remove(under[7]))
+	again := s.put(numberedItem(0))
 	require.NotEqual(t, under[7], again)
 	require.Len(t, s.table, slotsKept+10, "free slots are used first")
-	require.False(t, s.remove(under[7]))
-	require.True(t, s.remove(again))
+	require.Nil(t, s.remove(under[7]))
+	require.NotNil(t, s.remove(again))
 	for i, receipt := range under {
-		require.Equal(t, i != 7, s.remove(receipt))
+		require.Equal(t, i != 7, s.remove(receipt) != nil)
 	}
 	require.Empty(t, s.table, "it does not stay as large as it was")
 	for _, receipt := range under {
-		require.False(t, s.remove(receipt))
+		require.Nil(t, s.remove(receipt))
 	}
 	require.Empty(t, s.drain())
 }
@@ -103,10 +100,10 @@ func TestSlots(t *testing.T) {
 // is the one that marks a free slot.
 func TestSlotsComeRound(t *testing.T) {
 	s := slots{turn: math.MaxUint32 - 1}
-	_, last := s.next()
-	_, first := s.next()
-	require.False(t, s.remove(0))
+	last := s.put(numberedItem(1))
+	first := s.put(numberedItem(2))
+	require.Nil(t, s.remove(0))
 	require.Len(t, s.drain(), 2)
-	require.False(t, s.remove(last))
-	require.False(t, s.remove(first))
+	require.Nil(t, s.remove(last))
+	require.Nil(t, s.remove(first))
 }

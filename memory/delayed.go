@@ -8,17 +8,17 @@ const delayedKept = 1024
 // delayed are the items whose time has not come: a heap, the next one due first,
 // ties in the order of their arrival. It is written out because container/heap
 // would allocate for every item.
-type delayed []item
+type delayed []*item
 
 func (d delayed) before(i, j int) bool {
 	if c := d[i].NotBefore.Compare(d[j].NotBefore); c != 0 {
 		return c < 0
 	}
-	return d[i].number < d[j].number
+	return d[i].Origin.N < d[j].Origin.N
 }
 
 func (d *delayed) push(it *item) {
-	*d = append(*d, *it)
+	*d = append(*d, it)
 	h := *d
 	for i := len(h) - 1; i > 0; {
 		parent := (i - 1) / 2
@@ -31,11 +31,11 @@ func (d *delayed) push(it *item) {
 }
 
 // pop removes the next one due. There must be one.
-func (d *delayed) pop() item {
+func (d *delayed) pop() *item {
 	h := *d
 	next, last := h[0], len(h)-1
 	h[0] = h[last]
-	h[last] = item{}
+	h[last] = nil
 	h = h[:last]
 	h.sink()
 	if cap(h) > delayedKept && len(h) <= cap(h)/4 {

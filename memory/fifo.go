@@ -2,7 +2,7 @@ package memory
 
 import "sync"
 
-// chunkSize is how many items a chunk holds: 12 KiB or so of them.
+// chunkSize is how many items a chunk holds: few enough to be given back soon.
 const chunkSize = 64
 
 // fifo is a queue of items. It is made of chunks, so that growing and shrinking
@@ -17,7 +17,7 @@ type fifo struct {
 // chunk is a part of a fifo. Items are cleared when they leave it, or it would
 // keep the events alive.
 type chunk struct {
-	items [chunkSize]item
+	items [chunkSize]*item
 	next  *chunk
 }
 
@@ -25,18 +25,18 @@ func (f *fifo) push(it *item) {
 	if f.tail == nil || f.last == chunkSize {
 		f.grow()
 	}
-	f.tail.items[f.last] = *it
+	f.tail.items[f.last] = it
 	f.last++
 	f.n++
 }
 
-// pop moves the first item to it, and reports whether there was one.
-func (f *fifo) pop(it *item) bool {
+// pop removes the first item and returns it, or nil.
+func (f *fifo) pop() *item {
 	if f.n == 0 {
-		return false
+		return nil
 	}
-	from := &f.head.items[f.first]
-	*it, *from = *from, item{}
+	it := f.head.items[f.first]
+	f.head.items[f.first] = nil
 	f.first++
 	f.n--
 	switch {
@@ -45,7 +45,7 @@ func (f *fifo) pop(it *item) bool {
 	case f.n == 0: // from the start again: it is warm, and no second chunk is needed
 		f.first, f.last = 0, 0
 	}
-	return true
+	return it
 }
 
 func (f *fifo) grow() {

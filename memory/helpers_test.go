@@ -2,7 +2,6 @@ package memory
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -78,21 +77,26 @@ func send(tb testing.TB, in *instance, ms ...engine.Message) {
 	require.Nil(tb, in.Send(tb.Context(), ms))
 }
 
-// receive returns what is ready, which must be something.
-func receive(tb testing.TB, s *source, most int) []engine.Delivery {
+// receive returns copies of what is ready, which must be something.
+func receive(tb testing.TB, s *source, most int) []*engine.Delivery {
 	tb.Helper()
 	require.NotZero(tb, ready(s.queue), "nothing is ready, and Receive would wait for ever")
 	ds, err := s.Receive(tb.Context(), most)
 	require.NoError(tb, err)
-	return slices.Clone(ds)
+	var copies []*engine.Delivery // they outlive the ack
+	for _, d := range ds {
+		mine := *d
+		copies = append(copies, &mine)
+	}
+	return copies
 }
 
-func ack(tb testing.TB, s *source, ds ...engine.Delivery) {
+func ack(tb testing.TB, s *source, ds ...*engine.Delivery) {
 	tb.Helper()
 	require.NoError(tb, s.Ack(tb.Context(), receipts(ds)))
 }
 
-func receipts(ds []engine.Delivery) []engine.Receipt {
+func receipts(ds []*engine.Delivery) []engine.Receipt {
 	var rs []engine.Receipt
 	for i := range ds {
 		rs = append(rs, ds[i].Receipt)
@@ -100,7 +104,7 @@ func receipts(ds []engine.Delivery) []engine.Receipt {
 	return rs
 }
 
-func keys(ds []engine.Delivery) []string {
+func keys(ds []*engine.Delivery) []string {
 	var all []string
 	for i := range ds {
 		all = append(all, ds[i].Key)

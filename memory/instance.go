@@ -33,29 +33,26 @@ func newInstance(b *Broker) *instance {
 
 // Send stores messages one by one. One without room waits for it, and if there is
 // none in time, those behind it that need room are refused too: stored, they
-// would have overtaken it.
+// would have overtaken it. What headers, bodies and events point to is kept, not
+// copied.
 func (in *instance) Send(ctx context.Context, ms []engine.Message) []error {
 	var errs []error
-	var full error
-	stopped := in.over(ctx)
+	refusal := in.over(ctx) // of all that comes
 	for i := range ms {
-		err := stopped
-		if err == nil && !ms[i].Beyond {
-			err = full
-		}
-		if err == nil {
+		err := refusal
+		if err == nil || ms[i].Beyond && errors.Is(err, eventbus.ErrFull) {
 			err = in.send(ctx, &ms[i])
 		}
 		if err == nil {
 			continue
 		}
+		if errors.Is(err, eventbus.ErrFull) {
+			refusal = err
+		}
 		if errs == nil {
 			errs = make([]error, len(ms))
 		}
 		errs[i] = err
-		if full == nil && errors.Is(err, eventbus.ErrFull) {
-			full = err
-		}
 	}
 	return errs
 }

@@ -9,13 +9,17 @@ import (
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
 
-// item is a message in a queue.
+// item is a message in a queue, in the form in which it is handed over. It is used
+// again when it was acked.
 type item struct {
-	engine.Message
-	number      uint64 // of the message, the same in all queues
-	place       uint64 // in the queue, from when its time has come
-	redelivered int
+	engine.Delivery
+	event eventbus.DomainEvent // what the delivery refers to, by reference: a copy for each queue
+	place uint64               // in the queue, from when its time has come
+	next  *item                // among those that are spare
 }
+
+// spareItems is how many items a queue keeps to be used again.
+const spareItems = 4096
 
 // queue is a group: what waits for its members. It outlives them.
 type queue struct {
@@ -28,8 +32,10 @@ type queue struct {
 	idle    int // receivers that wait
 	room    room
 	ready   fifo
-	back    []item // given back, the first to go out last; all before what is ready
+	back    []*item // given back, the first to go out last; all before what is ready
 	delayed delayed
+	spare   *item // linked by next
+	spares  int
 	timer   eventbus.Timer // for the first of the delayed; nil until there is one
 	places  uint64
 	deleted bool
@@ -45,15 +51,43 @@ func newQueue(name string, b *Broker) *queue {
 	}
 }
 
-// add puts the item at the end, now or when its time has come. Room for it was
+// item returns one for a message. The caller holds the lock.
+func (q *queue) item(m *engine.Message, number uint64) *item {
+	it := q.spare
+	if it == nil {
+		it = new(item)
+	} else {
+		q.spare, it.next = it.next, nil
+		q.spares--
+	}
+	it.Message = *m
+	if m.Event != nil {
+		it.event = *m.Event
+		it.Event = &it.event
+	}
+	it.Origin = engine.Origin{Topic: m.To.Topic, N: number}
+	return it
+}
+
+// reuse keeps an item that nobody refers to any more. The caller holds the lock.
+func (q *queue) reuse(it *item) {
+	*it = item{} // or it would keep its event alive
+	if q.spares < spareItems {
+		it.next, q.spare = q.spare, it
+		q.spares++
+	}
+}
+
+// add puts the message at the end, now or when its time has come. Room for it was
 // taken. The caller holds the lock.
-func (q *queue) add(it *item) {
-	switch {
-	case q.deleted:
+func (q *queue) add(m *engine.Message, number uint64) {
+	if q.deleted {
 		return
-	case !it.NotBefore.IsZero() && it.NotBefore.After(q.clock.Now()):
+	}
+	it := q.item(m, number)
+	if !it.NotBefore.IsZero() && it.NotBefore.After(q.clock.Now()) {
 		q.delayed.push(it)
-		if q.delayed[0].number == it.number {
+		if q.delayed[0] == it {
 			q.setTimer()
 		}
 		return
@@ -68,32 +102,36 @@ func (q *queue) append(it *item) {
 	q.ready.push(it)
 }
 
-// next moves what goes out next to it, and reports whether there was something.
-// The caller holds the lock.
-func (q *queue) next(it *item) bool {
+// next removes what goes out next and returns it, or nil. The caller holds the
+// lock.
+func (q *queue) next() *item {
 	last := len(q.back) - 1
 	if last < 0 {
-		return q.ready.pop(it)
+		return q.ready.pop()
 	}
-	*it = q.back[last]
-	q.back[last] = item{}
+	it := q.back[last]
+	q.back[last] = nil
 	if q.back = q.back[:last]; last == 0 {
 		q.back = nil
 	}
-	return true
+	return it
 }
 
-// takeBack puts items in front of all others, where they were. The caller holds
-// the lock.
-func (q *queue) takeBack(items []item) {
+// takeBack puts items in front of all others, where they were: copies of them,
+// since those they were handed to may still look at them. The caller holds the lock.
+func (q *queue) takeBack(items []*item) {
 	if len(items) == 0 || q.deleted {
 		return
 	}
-	for i := range items {
-		items[i].redelivered++
+	for _, it := range items {
+		mine := *it
+		if it.Event != nil {
+			mine.Event = &mine.event
+		}
+		mine.Redelivered++
+		q.back = append(q.back, &mine)
 	}
-	q.back = append(q.back, items...)
-	slices.SortFunc(q.back, func(a, b item) int { return cmp.Compare(b.place, a.place) })
+	slices.SortFunc(q.back, func(a, b *item) int { return cmp.Compare(b.place, a.place) })
 	q.signal()
 }
 
@@ -137,8 +175,7 @@ func (q *queue) promote() {
 	defer q.mu.Unlock()
 	now := q.clock.Now()
 	for len(q.delayed) > 0 && !q.delayed[0].NotBefore.After(now) {
-		it := q.delayed.pop()
-		q.append(&it)
+		q.append(q.delayed.pop())
 	}
 	q.setTimer()
 	q.signal()

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -66,24 +65,20 @@ func TestRoomIsGivenInTheOrderOfComing(t *testing.T) {
 		in := open(t, BrokerOptions{Capacity: 1})
 		s := join(t, in, "shop.mailer", "#")
 		send(t, in, orders("0")...)
-		var waiting []*sending
+		var line []*sending
 		for _, key := range []string{"1", "2", "3"} {
-			waiting = append(waiting, start(t.Context(), in, orders(key)...))
+			line = append(line, start(t.Context(), in, orders(key)...))
 		}
-		for i, w := range waiting {
-			require.True(t, w.waits())
+		for i := range 6 {
+			require.True(t, line[i].waits())
 			ds := receive(t, s, 10)
 			require.Equal(t, []string{fmt.Sprint(i)}, keys(ds))
 			require.NoError(t, s.Ack(t.Context(), receipts(ds)))
-			last := start(t.Context(), in, orders("late")...)
-			defer func() { require.False(t, last.waits()) }()
-			require.False(t, w.waits())
-			require.True(t, last.waits(), "it came last")
+			line = append(line, start(t.Context(), in, orders(fmt.Sprint(i+4))...)) // as soon as there is room
+			require.False(t, line[i].waits())
+			require.True(t, line[i+3].waits(), "it came last")
 		}
-		for range 4 { // 3 and the late ones
-			ack(t, s, receive(t, s, 1)...)
-			synctest.Wait()
-		}
+		require.NoError(t, in.Close(t.Context()))
 	})
 }
 
@@ -128,7 +123,7 @@ func TestRefusedForWantOfRoom(t *testing.T) {
 		require.Len(t, sent.errs, 5)
 		for i := range 4 {
 			var full *FullError
-			require.True(t, errors.As(sent.errs[i], &full), "%d", i)
+			require.ErrorAs(t, sent.errs[i], &full, "%d", i)
 			require.ErrorIs(t, sent.errs[i], eventbus.ErrFull)
 			require.ErrorIs(t, sent.errs[i], eventbus.ErrRefused)
 			require.ErrorIs(t, sent.errs[i], context.DeadlineExceeded)

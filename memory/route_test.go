@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -139,7 +138,7 @@ func TestGroupsSeeOneOrder(t *testing.T) {
 	got := receive(t, a, publishers*each)
 	require.Len(t, got, publishers*each)
 	require.Equal(t, keys(got), keys(receive(t, b, publishers*each)))
-	require.True(t, slices.IsSortedFunc(got, func(x, y engine.Delivery) int { return int(x.Origin.N) - int(y.Origin.N) }))
+	require.True(t, slices.IsSortedFunc(got, func(x, y *engine.Delivery) int { return int(x.Origin.N) - int(y.Origin.N) }))
 }
 
 // A stream of types that never come again does not grow the table.
@@ -179,7 +178,7 @@ func TestAllOrNone(t *testing.T) {
 	send(t, in, message("order.paid", "1"))
 	errs := in.Send(t.Context(), orders("2"))
 	var full *FullError
-	require.True(t, errors.As(errs[0], &full))
+	require.ErrorAs(t, errs[0], &full)
 	require.Equal(t, FullError{Group: "shop.b", Waiting: 1, Capacity: 1, Members: 1}, *full)
 	require.Zero(t, ready(a.queue))
 	require.Zero(t, taken(a.queue))

@@ -1,10 +1,5 @@
 package memory
 
-import (
-	"cmp"
-	"slices"
-)
-
 // slotsKept is the size that a table keeps when nothing is in it.
 const slotsKept = 4096
 
@@ -18,12 +13,12 @@ type slots struct {
 }
 
 type slot struct {
-	item
+	*item
 	turn uint32
 }
 
-// next returns a free slot, to be filled in, and the receipt for it.
-func (s *slots) next() (*item, uint64) {
+// put takes an item in and returns the receipt for it.
+func (s *slots) put(it *item) uint64 {
 	if len(s.free) == 0 {
 		s.free = append(s.free, uint32(len(s.table)))
 		s.table = append(s.table, slot{})
@@ -34,33 +29,34 @@ func (s *slots) next() (*item, uint64) {
 	if s.turn++; s.turn == 0 {
 		s.turn = 1
 	}
-	s.table[i].turn = s.turn
-	return &s.table[i].item, uint64(s.turn)<<32 | uint64(i)
+	s.table[i] = slot{it, s.turn}
+	return uint64(s.turn)<<32 | uint64(i)
 }
 
-// remove frees the slot of the receipt, and reports whether it was under way.
-func (s *slots) remove(receipt uint64) bool {
+// remove frees the slot of the receipt and returns what was in it, or nil if that
+// is not under way.
+func (s *slots) remove(receipt uint64) *item {
 	i, turn := uint32(receipt), uint32(receipt>>32)
 	if turn == 0 || uint64(i) >= uint64(len(s.table)) || s.table[i].turn != turn {
-		return false
+		return nil
 	}
+	it := s.table[i].item
 	s.table[i] = slot{}
 	s.free = append(s.free, i)
 	if len(s.free) == len(s.table) && len(s.table) > slotsKept {
 		s.table, s.free = nil, nil
 	}
-	return true
+	return it
 }
 
-// drain empties the table and returns what was in it, in the order of the queue.
-func (s *slots) drain() []item {
-	var all []item
+// drain empties the table and returns what was in it, in no order.
+func (s *slots) drain() []*item {
+	var all []*item
 	for i := range s.table {
 		if s.table[i].turn != 0 {
 			all = append(all, s.table[i].item)
 		}
 	}
 	s.table, s.free = nil, nil
-	slices.SortFunc(all, func(a, b item) int { return cmp.Compare(a.place, b.place) })
 	return all
 }

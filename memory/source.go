@@ -9,8 +9,8 @@ import (
 // source hands what is in a queue to one member.
 type source struct {
 	queue *queue
-	ended chan struct{}     // closed when it is over
-	out   []engine.Delivery // what Receive returned last; the receiver's alone
+	ended chan struct{}      // closed when it is over
+	out   []*engine.Delivery // what Receive returned last; the receiver's alone
 
 	unacked slots // these belong to the lock of the queue
 	over    bool
@@ -23,7 +23,7 @@ func newSource(q *queue) *source {
 }
 
 // Receive returns what is ready, at most so many, and waits while nothing is.
-func (s *source) Receive(ctx context.Context, most int) ([]engine.Delivery, error) {
+func (s *source) Receive(ctx context.Context, most int) ([]*engine.Delivery, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -50,14 +50,9 @@ func (s *source) take(most int) bool {
 	before := s.out
 	s.out = s.out[:0]
 	for range min(most, s.queue.available()) {
-		it, receipt := s.unacked.next()
-		s.queue.next(it)
-		s.out = append(s.out, engine.Delivery{
-			Message:     it.Message,
-			Receipt:     engine.Receipt{N: receipt},
-			Origin:      engine.Origin{Topic: it.To.Topic, N: it.number},
-			Redelivered: it.redelivered,
-		})
+		it := s.queue.next()
+		it.Receipt.N = s.unacked.put(it)
+		s.out = append(s.out, &it.Delivery)
 	}
 	clear(before[min(len(before), len(s.out)):])
 	return len(s.out) > 0
@@ -92,7 +87,8 @@ func (s *source) Ack(_ context.Context, rs []engine.Receipt) error {
 	}
 	n := 0
 	for i := range rs {
-		if s.unacked.remove(rs[i].N) {
+		if it := s.unacked.remove(rs[i].N); it != nil {
+			q.reuse(it)
 			n++
 		}
 	}

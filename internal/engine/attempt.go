@@ -43,10 +43,12 @@ func (s *subscription) do(j *job) {
 		s.inter(j)
 	case resend:
 		s.resend(j)
+	case giveUp:
+		s.giveUpStuck(j)
 	default:
 		if s.prepare(j) {
 			s.conclude(j, s.call(j))
-			if j.flight.careful && j.outcome.kind == outcomeWaiting {
+			if j.outcome.kind == outcomeWaiting && j.flight.careful {
 				s.suspect(j.flight, false)
 			}
 		}
@@ -65,6 +67,7 @@ func (s *subscription) prepare(j *job) bool {
 		routed := s.bus.backend.Traits.Routed && f.Type != "" || f.To.Group != ""
 		if !routed && !s.wants(f.event.Type) {
 			j.outcome.kind = outcomeSkipped
+			s.tellSkipped(f)
 			return false
 		}
 	}
@@ -72,14 +75,14 @@ func (s *subscription) prepare(j *job) bool {
 		s.bury(j, dlq.Expired, fmt.Errorf("the event expired at %s", e.Expires.Format(time.RFC3339Nano)))
 		return false
 	}
-	if f.crashes >= maxCrashes {
-		s.bury(j, dlq.Crashed, fmt.Errorf("the process died %d times while it handled this event alone", f.crashes))
+	if f.past.crashes >= maxCrashes {
+		s.bury(j, dlq.Crashed, fmt.Errorf("the process died %d times while it handled this event alone", f.past.crashes))
 		return false
 	}
 	if f.careful {
 		s.suspect(f, true)
 	}
-	j.attempt.number, j.attempt.replays = f.attempts+1, f.facts.Replays
+	j.attempt.number, j.attempt.replays = int32(f.past.attempts+1), int32(f.past.facts.Replays)
 	j.attempt.event.Store(f.event)
 	return true
 }
@@ -108,13 +111,23 @@ func (s *subscription) call(j *job) (err error) {
 			err = &eventbus.PanicError{Value: r, Stack: string(debug.Stack())}
 		}
 	}()
-	return s.handler.Handle(j.attempt, *j.flight.event)
+	return readable(s.handler.Handle(j.attempt, *j.attempt.event.Load())) // not the flight's: it may be taken away
+}
+
+// readable returns the error. One that cannot be read, such as a nil pointer, panics
+// here, as its handler's fault, and not where it is read later.
+func readable(err error) error {
+	if err != nil {
+		decide(eventbus.RetryPolicy{}, 1, err, 0)
+		reasonOf(err)
+		chain(err)
+	}
+	return err
 }
 
 // conclude decides what follows from the end of the handler call.
 func (s *subscription) conclude(j *job, err error) {
-	cause := j.attempt.why()
-	j.attempt.end(errReturned)
+	cause := j.attempt.end(errReturned)
 	switch {
 	case cause != nil && s.tookAway(j.attempt):
 		j.outcome.kind = outcomeAbandoned
@@ -142,7 +155,7 @@ func (s *subscription) tookAway(a *attempt) bool {
 // failed decides what becomes of a flight whose attempt failed.
 func (s *subscription) failed(j *job, err error) {
 	f := j.flight
-	what, delay := decide(s.sub.Retry, f.attempts+1, err, s.bus.dice.roll())
+	what, delay := decide(s.sub.Retry, f.past.attempts+1, err, s.bus.dice.roll())
 	switch {
 	case what == hold:
 		s.held(j, err, delay)

@@ -17,6 +17,7 @@ type boundedContext struct {
 	limit time.Duration
 
 	mu     sync.Mutex
+	until  time.Time // the end of the time-out, from when somebody asks
 	real   context.Context
 	cancel context.CancelCauseFunc
 	timer  eventbus.Timer
@@ -24,25 +25,20 @@ type boundedContext struct {
 
 // begin makes it ready for a call; end releases what the call has made.
 func (c *boundedContext) begin(ctx context.Context, clock eventbus.Clock, limit time.Duration) {
-	c.Context, c.clock, c.limit = ctx, clock, limit
+	c.Context, c.clock, c.limit, c.until = ctx, clock, limit, time.Time{}
 }
 
-func (c *boundedContext) end() {
+// It reports whether somebody may still refer to the context.
+func (c *boundedContext) end() (used bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.real == nil {
 		c.Context = nil
-		return
+		return false
 	}
 	c.timer.Stop()
 	c.cancel(context.Canceled)
-}
-
-// used reports whether somebody may still refer to it.
-func (c *boundedContext) used() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.real != nil
+	return true
 }
 
 // Done is closed when the call's own context ends, or after the time-out.
@@ -53,14 +49,38 @@ func (c *boundedContext) Done() <-chan struct{} {
 		var cancel context.CancelCauseFunc
 		c.real, cancel = context.WithCancelCause(c.Context)
 		c.cancel = cancel
-		c.timer = c.clock.AfterFunc(c.limit, func() { cancel(context.DeadlineExceeded) })
+		c.timer = c.clock.AfterFunc(c.left(), func() { cancel(context.DeadlineExceeded) })
 	}
 	return c.real.Done()
+}
+
+// Deadline is when the call's own context ends, or the time-out.
+func (c *boundedContext) Deadline() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left()
+	if own, ok := c.Context.Deadline(); ok && own.Before(c.until) {
+		return own, true
+	}
+	return c.until, true
+}
+
+// left is what is left of the time-out, which begins now unless it has begun. The
+// lock is held.
+func (c *boundedContext) left() time.Duration {
+	now := c.clock.Now()
+	if c.until.IsZero() {
+		c.until = now.Add(c.limit)
+	}
+	return c.until.Sub(now)
 }
 
 // Err says whether the context has ended.
 func (c *boundedContext) Err() error {
 	ctx := c.now()
+	if ctx == c.Context { // nobody has waited for it yet
+		return ctx.Err()
+	}
 	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return context.DeadlineExceeded
 	}

@@ -33,8 +33,10 @@ const (
 // look decides whether a flight that was just received is careful. What comes in
 // one batch with careful ones is careful too, or it would run beside them.
 func (c *suspicion) look(x *flight, known map[string]Tries) {
-	if t, ok := known[x.origin()]; ok && known != nil {
-		x.recall(t)
+	if len(known) > 0 { // seldom: its key is not free
+		if t, ok := known[x.origin()]; ok {
+			x.recall(t)
+		}
 	}
 	if c.state == undecided {
 		c.state = trusting
@@ -51,13 +53,14 @@ func (c *suspicion) look(x *flight, known map[string]Tries) {
 // recall takes over what the ledger knows.
 func (f *flight) recall(t Tries) {
 	f.recorded = true
-	f.attempts = max(f.attempts, t.Attempts)
-	f.crashes = max(f.crashes, t.Crashes)
+	h := f.own()
+	h.attempts = max(h.attempts, t.Attempts)
+	h.crashes = max(h.crashes, t.Crashes)
 	if t.Suspect {
-		f.crashes++
+		h.crashes++
 	}
-	if f.first.IsZero() {
-		f.first = t.First
+	if h.first.IsZero() {
+		h.first = t.First
 	}
 }
 
@@ -127,11 +130,18 @@ func (s *subscription) suspect(x *flight, yes bool) {
 	s.mu.Lock()
 	x.recorded = true
 	s.mu.Unlock()
-	x.feed.save(s.settling, map[string]Tries{x.origin(): {Attempts: x.attempts, Crashes: x.crashes, First: x.first, Suspect: yes}})
+	t := x.past.tries()
+	t.Suspect = yes
+	x.feed.save(s.settling, map[string]Tries{x.origin(): t})
+}
+
+// tries is what the ledger is told.
+func (h *history) tries() Tries {
+	return Tries{Attempts: h.attempts, Crashes: h.crashes, First: h.first}
 }
 
 // recall loads what the ledger knows of deliveries that were handed over before.
-func (f *feed) recall(ds []Delivery) map[string]Tries {
+func (f *feed) recall(ds []*Delivery) map[string]Tries {
 	ledger := f.s.bus.backend.Ledger
 	if ledger == nil {
 		return nil
@@ -158,8 +168,8 @@ func (f *feed) keepTries(ctx context.Context) {
 		if x.lane.first == x && x.lane.state == laneRunning {
 			continue // it overran the shutdown, and is still its worker's
 		}
-		if x.recorded || x.attempts > x.facts.Attempts {
-			tries[x.origin()] = Tries{Attempts: x.attempts, Crashes: x.crashes, First: x.first}
+		if x.recorded || x.past.attempts > x.past.facts.Attempts {
+			tries[x.origin()] = x.past.tries()
 		}
 	}
 	f.s.mu.Unlock()

@@ -19,20 +19,26 @@ import (
 type attempt struct {
 	s       *subscription
 	flight  *flight // only while it runs; guarded by s.mu
-	number  int     // from 1
-	replays int
 	began   time.Time
-	until   time.Time // its own deadline, then the end of its grace; guarded by s.mu
+	told    time.Duration // after which it was told that its time is up; guarded by s.mu
+	number  int32         // from 1
+	replays int32
 
 	list       *attempts // that it stands in; guarded by s.mu, as its neighbours are
 	prev, next *attempt
-	abandoned  bool // its slot was given away; guarded by s.mu
 
 	event atomic.Pointer[eventbus.DomainEvent] // set when the handler is about to be called
 
-	mu     sync.Mutex
-	cause  error // why it ended; nil while it runs
-	inner  context.Context
+	mu        sync.Mutex
+	abandoned bool  // its slot was given away; guarded by s.mu, not by mu
+	returned  bool  // its handler has returned, whatever ended it
+	cause     error // why it ended; nil while it runs
+	inner     *innerContext
+}
+
+// innerContext is what a handler gets that asks for more than Err and Deadline.
+type innerContext struct {
+	context.Context
 	cancel context.CancelCauseFunc
 }
 
@@ -61,7 +67,7 @@ func (a *attempt) Err() error {
 func (a *attempt) Value(key any) any {
 	switch key {
 	case scope.Delivery:
-		return eventbus.Delivery{Group: a.s.sub.Group, Subscriber: a.s.sub.Name, Attempt: a.number, Replays: a.replays}
+		return eventbus.Delivery{Group: a.s.sub.Group, Subscriber: a.s.sub.Name, Attempt: int(a.number), Replays: int(a.replays)}
 	case scope.Owner:
 		return a
 	}
@@ -73,27 +79,30 @@ func (a *attempt) real() context.Context {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.inner == nil {
-		a.inner, a.cancel = context.WithCancelCause(context.Background())
+		ctx, cancel := context.WithCancelCause(context.Background())
+		a.inner = &innerContext{ctx, cancel}
 		if a.cause != nil {
-			a.cancel(a.cause)
+			cancel(a.cause)
 		}
 	}
-	return a.inner
+	return a.inner.Context
 }
 
-// end ends the attempt, if it has not ended; the first cause stays.
-func (a *attempt) end(cause error) {
+// end ends the attempt, if it has not ended, or returns what ended it before.
+func (a *attempt) end(cause error) (before error) {
 	a.mu.Lock()
-	if a.cause != nil {
+	a.returned = a.returned || cause == errReturned
+	if before = a.cause; before != nil {
 		a.mu.Unlock()
-		return
+		return before
 	}
 	a.cause = cause
-	cancel := a.cancel
+	inner := a.inner
 	a.mu.Unlock()
-	if cancel != nil {
-		cancel(cause)
+	if inner != nil {
+		inner.cancel(cause)
 	}
+	return nil
 }
 
 func (a *attempt) why() error {
@@ -102,16 +111,24 @@ func (a *attempt) why() error {
 	return a.cause
 }
 
+// over reports whether the handler has returned.
+func (a *attempt) over() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.returned
+}
+
 // attemptIn returns the running attempt of this bus that ctx belongs to, or nil.
 func (b *Bus) attemptIn(ctx context.Context) *attempt {
 	a, ok := ctx.Value(scope.Owner).(*attempt)
-	if !ok || a.s.bus != b || errors.Is(a.why(), errReturned) {
+	if !ok || a.s.bus != b || a.over() {
 		return nil
 	}
 	return a
 }
 
-// attempts is a list of attempts in the order in which their time is up.
+// attempts is a list of attempts in the order in which they began, and so in which
+// their time is up.
 type attempts struct{ first, last *attempt }
 
 func (l *attempts) push(a *attempt) {

@@ -140,7 +140,7 @@ func (f *feed) vacancy() int {
 }
 
 // admit puts deliveries into their lanes.
-func (f *feed) admit(ds []Delivery) {
+func (f *feed) admit(ds []*Delivery) {
 	if len(ds) == 0 {
 		return
 	}
@@ -154,8 +154,7 @@ func (f *feed) admit(ds []Delivery) {
 		x := s.hangar.flight()
 		x.Delivery, x.feed, x.seq = ds[i], f, f.seq
 		if len(x.Header) > 0 {
-			x.facts = wire.ReadFacts(x.Header)
-			x.attempts, x.first, x.crashes = x.facts.Attempts, x.facts.First, x.facts.Crashes
+			x.remember(wire.ReadFacts(x.Header))
 		}
 		f.suspicion.look(x, known)
 		f.flights.push(x)

@@ -12,7 +12,7 @@ import (
 // lock of its subscription, except while its lane runs: then the event and what
 // was found out about it belong to the worker.
 type flight struct {
-	Delivery
+	*Delivery
 	feed          *feed
 	lane          *lane
 	seq           uint64  // position in the feed
@@ -21,21 +21,37 @@ type flight struct {
 	gen           uint64  // changes when it is used again: late timers look at it
 
 	event    *eventbus.DomainEvent // once it is decoded
-	facts    wire.Facts
-	attempts int // that ended and counted, those of earlier deliveries included
+	past     *history              // read it here; write through own
+	todo     task
+	lost     bool // its lease or source is gone: it is not settled here
+	recorded bool // the ledger has something about it
+	careful  bool // it is not run beside others like it
+	tried    bool // it has run once, where it is careful
+}
+
+// history is what happened to a flight that did not just succeed. Most flights
+// have none, and share an empty one.
+type history struct {
+	facts    wire.Facts // that came with the message
+	attempts int        // that ended and counted, those of earlier deliveries included
 	crashes  int
 	first    time.Time // first and last failure
 	last     time.Time
-	waited   time.Duration // in the lane, for retries
-	failures int           // of the backend, in a row, to settle it
-
-	todo     task
+	waited   time.Duration  // in the lane, for retries
+	failures int            // of the backend, in a row, to settle it
+	stuck    time.Duration  // how long its handler ran before it was given up; 0: it returned
 	ending   *ending        // what an inter or a resend needs
 	timer    eventbus.Timer // that ends its wait
-	lost     bool           // its lease or source is gone: it is not settled here
-	recorded bool           // the ledger has something about it
-	careful  bool           // it is not run beside others like it
-	tried    bool           // it has run once, where it is careful
+}
+
+var uneventful history // never written to
+
+// own returns the flight's own history, to be written to.
+func (f *flight) own() *history {
+	if f.past == &uneventful {
+		f.past = new(history)
+	}
+	return f.past
 }
 
 // ending is how a flight is settled other than by a plain ack.
@@ -52,23 +68,33 @@ const (
 	handle task = iota // call the handler
 	inter              // store its letter, then ack
 	resend             // send it to its group again, then ack
+	giveUp             // bury it, since its handler does not return
 )
 
 // origin is where the message stood first.
 func (f *flight) origin() string {
-	if f.facts.Origin != "" {
-		return f.facts.Origin
+	if f.past.facts.Origin != "" {
+		return f.past.facts.Origin
 	}
 	return f.Origin.String()
 }
 
+// remember takes over the facts that came with the message.
+func (f *flight) remember(facts wire.Facts) {
+	if facts != (wire.Facts{}) {
+		h := f.own()
+		h.facts, h.attempts, h.first, h.crashes = facts, facts.Attempts, facts.First, facts.Crashes
+	}
+}
+
 // fail notes a failed attempt.
 func (f *flight) fail(now time.Time) {
-	f.attempts++
-	if f.first.IsZero() {
-		f.first = now
+	h := f.own()
+	h.attempts++
+	if h.first.IsZero() {
+		h.first = now
 	}
-	f.last = now
+	h.last = now
 }
 
 // flights are a feed's flights in the order of their receipt.
@@ -116,7 +142,7 @@ const mostKept = 4096
 func (h *hangar) flight() *flight {
 	f := h.flights
 	if f == nil {
-		return new(flight)
+		return &flight{past: &uneventful}
 	}
 	h.flights = f.next
 	h.kept--
@@ -125,8 +151,7 @@ func (h *hangar) flight() *flight {
 }
 
 func (h *hangar) park(f *flight) {
-	gen := f.gen + 1
-	*f = flight{gen: gen}
+	*f = flight{gen: f.gen + 1, past: &uneventful}
 	if h.kept >= mostKept {
 		return
 	}

@@ -9,7 +9,8 @@ type lane struct {
 	keyed       bool // it is in the map
 	state       laneState
 	first, last *flight
-	next        *lane // in the queue of those that are ready, or in the hangar
+	next        *lane // in the queue of those that are ready, or of those that are idle
+	before      *lane // in the latter
 }
 
 type laneKey struct{ topic, id string }
@@ -21,6 +22,7 @@ const (
 	laneRunning                  // a worker has its first flight
 	laneWaiting                  // its first flight waits for another attempt
 	laneStopped                  // its first flight will be given back
+	laneIdle                     // it is empty, and kept for the next of its key
 )
 
 func (l *lane) push(f *flight) {
@@ -50,7 +52,39 @@ func (l *lane) remove(f *flight) {
 	f.next, f.lane = nil, nil
 }
 
-// lanes is a queue of lanes that are ready.
+// laneList is a list of idle lanes, the one that was idle for longest first.
+type laneList struct {
+	first, last *lane
+	n           int
+}
+
+func (q *laneList) push(l *lane) {
+	l.before, l.next = q.last, nil
+	if q.last == nil {
+		q.first = l
+	} else {
+		q.last.next = l
+	}
+	q.last = l
+	q.n++
+}
+
+func (q *laneList) remove(l *lane) {
+	if l.before == nil {
+		q.first = l.next
+	} else {
+		l.before.next = l.next
+	}
+	if l.next == nil {
+		q.last = l.before
+	} else {
+		l.next.before = l.before
+	}
+	l.before, l.next = nil, nil
+	q.n--
+}
+
+// laneQueue is a queue of lanes that are ready.
 type laneQueue struct{ first, last *lane }
 
 func (q *laneQueue) push(l *lane) {
@@ -90,7 +124,11 @@ func (s *subscription) laneOf(f *flight) (l *lane, fresh bool) {
 	keyed := f.Key != "" && !s.sub.Unordered
 	if keyed {
 		if l := s.lanes[k]; l != nil {
-			return l, false
+			if l.state != laneIdle {
+				return l, false
+			}
+			s.idleLanes.remove(l)
+			return l, true
 		}
 	}
 	l = s.hangar.lane()
@@ -112,9 +150,17 @@ func (h *hangar) lane() *lane {
 	return l
 }
 
-// close forgets an empty lane.
+// closeLane puts an empty lane aside: its key may well come again. What has been
+// idle for longest goes when there are too many.
 func (s *subscription) closeLane(l *lane) {
 	if l.keyed {
+		l.state = laneIdle
+		s.idleLanes.push(l)
+		if s.idleLanes.n <= mostKept {
+			return
+		}
+		l = s.idleLanes.first
+		s.idleLanes.remove(l)
 		delete(s.lanes, l.key)
 	}
 	*l = lane{}

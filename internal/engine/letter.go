@@ -19,9 +19,9 @@ const maxErrorText = 4 << 10
 func (s *subscription) burial(f *flight, reason dlq.Reason, err error, now time.Time) *ending {
 	l := dlq.Letter{
 		Group: s.sub.Group, Subscriber: s.sub.Name,
-		Reason: reason, Errors: chain(err), Attempts: f.attempts, Crashes: f.crashes,
-		FirstFailure: f.first, LastFailure: f.last, BuriedAt: now,
-		Origin: f.origin(), Replays: f.facts.Replays, Topic: f.To.Topic,
+		Reason: reason, Errors: chain(err), Attempts: f.past.attempts, Crashes: f.past.crashes,
+		FirstFailure: f.past.first, LastFailure: f.past.last, BuriedAt: now,
+		Origin: f.origin(), Replays: f.past.facts.Replays, Topic: f.To.Topic,
 	}
 	if l.FirstFailure.IsZero() { // no handler has seen it
 		l.FirstFailure, l.LastFailure = now, now
@@ -46,7 +46,7 @@ func (s *subscription) burial(f *flight, reason dlq.Reason, err error, now time.
 	l.ID = dlq.NewID(l.Group, l.Subscriber, l.EventID, l.Origin, l.Replays)
 	return &ending{letter: l, told: eventbus.Buried{
 		Group: l.Group, Subscriber: l.Subscriber, Event: l.Event, LetterID: l.ID,
-		Reason: string(reason), Attempts: l.Attempts, Err: err,
+		Reason: string(reason), Attempts: l.Attempts, Stuck: f.past.stuck > 0, Err: err,
 	}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,14 +16,16 @@ import (
 const (
 	maxBatch     = 100_000
 	envelopeMost = 64 << 10 // no valid envelope is larger without its payload
-	chunk        = 16       // events that are copied in one piece, and so freed together
+	rarely       = 1024     // a call with more events is not kept to be used again
 )
 
 // call is one Publish on its way. It is used again once nobody refers to it.
 type call struct {
-	events   []*eventbus.DomainEvent // those of the messages
-	messages []Message
+	events   []eventbus.DomainEvent // copies, complete
+	messages []Message              // one for each
 	bound    boundedContext
+	spent    bool    // bound may be known to others
+	payload  binding // that was looked up last
 }
 
 var calls = sync.Pool{New: func() any { return new(call) }}
@@ -59,53 +62,49 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.DomainEvent) error
 
 // release makes the call ready for the next Publish.
 func (c *call) release() {
-	clear(c.messages)
-	clear(c.events)
-	c.messages, c.events = c.messages[:0], c.events[:0]
-	if c.bound.used() || cap(c.messages) > 1024 {
-		return // its context may be known to others, or its size is rare
+	if c.spent || len(c.events) > rarely {
+		return
+	}
+	if len(c.events) > 1 { // a single one is overwritten soon
+		clear(c.messages)
+		clear(c.events)
 	}
 	calls.Put(c)
 }
 
 // prepare copies the events, fills in what is missing, and checks them all.
 func (b *Bus) prepare(c *call, events []eventbus.DomainEvent, within bool) error {
+	c.events = append(c.events[:0], events...)
+	c.messages = slices.Grow(c.messages[:0], len(events))[:len(events)]
 	var bad map[int]error
-	var room []eventbus.DomainEvent
-	for i := range events {
-		if len(room) == 0 {
-			room = make([]eventbus.DomainEvent, min(chunk, len(events)-i))
-		}
-		e := &room[0]
-		room = room[1:]
-		*e = events[i]
-		if err := b.complete(e); err != nil {
+	for i := range c.events {
+		e := &c.events[i]
+		if err := b.complete(c, e); err != nil {
 			if bad == nil {
 				bad = map[int]error{}
 			}
 			bad[i] = err
 			continue
 		}
-		m := Message{To: Address{Topic: e.AggregateType}, Key: e.AggregateID, Type: e.Type, Beyond: within}
+		m := &c.messages[i]
+		*m = Message{To: Address{Topic: e.AggregateType}, Key: e.AggregateID, Type: e.Type, Beyond: within}
 		if b.backend.Traits.Reference {
 			m.Event = e
 		} else {
 			m.Header, m.Body = wire.Encode(e)
 		}
-		c.messages = append(c.messages, m)
-		c.events = append(c.events, e)
 	}
 	if bad == nil && len(events) > 1 {
 		bad = twins(c.events)
 	}
 	if bad != nil {
-		return b.refuseAll(events, bad)
+		return b.refuseAll(c.events, bad)
 	}
 	return nil
 }
 
 // complete fills in what is missing and checks the event.
-func (b *Bus) complete(e *eventbus.DomainEvent) error {
+func (b *Bus) complete(c *call, e *eventbus.DomainEvent) error {
 	if e.ID == "" {
 		e.ID = ident.New()
 	}
@@ -129,7 +128,7 @@ func (b *Bus) complete(e *eventbus.DomainEvent) error {
 			return &eventbus.TooLargeError{Size: size, Limit: b.options.MaxBytes}
 		}
 	}
-	return b.types.bindPayload(e)
+	return c.payload.bind(&b.types, e)
 }
 
 func strict(e *eventbus.DomainEvent) bool {
@@ -138,11 +137,11 @@ func strict(e *eventbus.DomainEvent) bool {
 }
 
 // twins finds the events of one call that have the same ID and source.
-func twins(events []*eventbus.DomainEvent) (bad map[int]error) {
+func twins(events []eventbus.DomainEvent) (bad map[int]error) {
 	type key struct{ source, id string }
 	seen := make(map[key]int, len(events))
-	for i, e := range events {
-		k := key{e.Source, e.ID}
+	for i := range events {
+		k := key{events[i].Source, events[i].ID}
 		first, twice := seen[k]
 		if !twice {
 			seen[k] = i
@@ -178,15 +177,15 @@ func (b *Bus) refused(i int, e *eventbus.DomainEvent, err error) eventbus.EventE
 }
 
 // outcome counts and tells what became of the events.
-func (b *Bus) outcome(events []*eventbus.DomainEvent, errs []error) error {
+func (b *Bus) outcome(events []eventbus.DomainEvent, errs []error) error {
 	var failed []eventbus.EventError
 	tell := b.options.Observer.Published
-	for i, e := range events {
+	for i := range events {
 		var err error
 		if errs != nil {
 			err = errs[i]
 		}
-		switch {
+		switch e := &events[i]; {
 		case err == nil:
 			if tell != nil {
 				tell(eventbus.Published{Event: *e})

@@ -23,22 +23,22 @@ func (s *subscription) held(j *job, err error, delay time.Duration) {
 func (s *subscription) repeat(j *job, err error, delay time.Duration) {
 	f := j.flight
 	if s.sub.Unordered {
-		s.tellRetried(f, eventbus.Retried{Attempt: f.attempts, Delay: delay, Err: err})
+		s.tellRetried(f, eventbus.Retried{Attempt: f.past.attempts, Delay: delay, Err: err})
 		j.outcome.retried = true
-		f.ending = &ending{again: s.repetition(f, delay)}
+		f.own().ending = &ending{again: s.repetition(f, delay)}
 		f.todo = resend
 		s.resend(j)
 		return
 	}
-	left := s.bus.options.Hold - f.waited
+	left := s.bus.options.Hold - f.past.waited
 	if left <= 0 {
 		s.bury(j, reasonOf(err), &heldTooLong{err, s.bus.options.Hold})
 		return
 	}
 	clamped := delay > left
 	delay = min(delay, left)
-	f.waited += delay
-	s.tellRetried(f, eventbus.Retried{Attempt: f.attempts, Delay: delay, Clamped: clamped, Err: err})
+	f.own().waited += delay
+	s.tellRetried(f, eventbus.Retried{Attempt: f.past.attempts, Delay: delay, Clamped: clamped, Err: err})
 	j.outcome.kind, j.outcome.delay, j.outcome.retried = outcomeWaiting, delay, true
 }
 
@@ -56,8 +56,9 @@ func (e *heldTooLong) Unwrap() error { return e.error }
 
 // repetition is the message of another attempt.
 func (s *subscription) repetition(f *flight, delay time.Duration) Message {
-	facts := f.facts
-	facts.Attempts, facts.First, facts.Crashes, facts.Origin = f.attempts, f.first, f.crashes, f.origin()
+	h := f.past
+	facts := h.facts
+	facts.Attempts, facts.First, facts.Crashes, facts.Origin = h.attempts, h.first, h.crashes, f.origin()
 	m := f.Message
 	m.To.Group = s.group
 	m.NotBefore = s.bus.clock.Now().Add(delay)
@@ -68,7 +69,7 @@ func (s *subscription) repetition(f *flight, delay time.Duration) Message {
 // resend sends the flight's message to its group again.
 func (s *subscription) resend(j *job) {
 	f := j.flight
-	if err := s.bus.sender.move(s.settling, f.ending.again); err != nil {
+	if err := s.bus.sender.move(s.settling, f.past.ending.again); err != nil {
 		s.stalled(j, "an event cannot be sent to its group again", err)
 		return
 	}
@@ -81,17 +82,17 @@ func (s *subscription) bury(j *job, reason dlq.Reason, err error) {
 	now := s.bus.clock.Now()
 	switch s.bus.options.DeadLetters {
 	case eventbus.BlockLetters:
-		s.tellRetried(f, eventbus.Retried{Attempt: f.attempts, Delay: s.sub.Retry.Max, Err: err})
+		s.tellRetried(f, eventbus.Retried{Attempt: f.past.attempts, Delay: s.sub.Retry.Max, Err: err})
 		j.outcome.kind, j.outcome.delay, j.outcome.retried = outcomeWaiting, s.sub.Retry.Max, true
 	case eventbus.DropLetters:
-		f.ending = s.burial(f, reason, err, now)
-		f.ending.told.LetterID = ""
+		f.own().ending = s.burial(f, reason, err, now)
+		f.past.ending.told.LetterID = ""
 		s.bus.notices.warn("an event was dropped (Options.DeadLetters)", s.group, failure(err),
-			slog.String("event_type", f.ending.told.Event.Type), slog.String("event_id", f.ending.told.Event.ID))
+			slog.String("event_type", f.past.ending.told.Event.Type), slog.String("event_id", f.past.ending.told.Event.ID))
 		j.outcome.kind = outcomeBuried
 		s.tellBuried(f)
 	default:
-		f.ending = s.burial(f, reason, err, now)
+		f.own().ending = s.burial(f, reason, err, now)
 		f.todo = inter
 		s.inter(j)
 	}
@@ -100,7 +101,7 @@ func (s *subscription) bury(j *job, reason dlq.Reason, err error) {
 // inter stores the flight's letter.
 func (s *subscription) inter(j *job) {
 	f := j.flight
-	if err := s.bus.backend.Letters.Put(s.settling, f.ending.letter); err != nil {
+	if err := s.bus.backend.Letters.Put(s.settling, f.past.ending.letter); err != nil {
 		what := "a dead letter cannot be stored"
 		if errors.Is(err, dlq.ErrFull) {
 			what = "the dead letters are full: replay, discard or purge some"
@@ -115,8 +116,9 @@ func (s *subscription) inter(j *job) {
 // stalled lets the flight wait until the backend may take it.
 func (s *subscription) stalled(j *job, what string, err error) {
 	f := j.flight
-	f.failures++
-	j.outcome.kind, j.outcome.delay = outcomeWaiting, s.bus.pauseAfter(f.failures)
+	h := f.own()
+	h.failures++
+	j.outcome.kind, j.outcome.delay = outcomeWaiting, s.bus.pauseAfter(h.failures)
 	j.outcome.trouble = fmt.Errorf("%s: %w", what, err)
 	if s.settling.Err() == nil {
 		s.bus.notices.warn("an event stays unsettled for now", s.group, failure(j.outcome.trouble))

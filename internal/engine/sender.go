@@ -38,7 +38,7 @@ func (s *sender) publish(ctx context.Context, c *call) []error {
 	if s.traits.Immediate {
 		c.bound.begin(ctx, s.bus.clock, s.bus.options.PublishTimeout)
 		errs := s.transport.Send(&c.bound, c.messages)
-		c.bound.end()
+		c.spent = c.bound.end()
 		return errs
 	}
 	return s.through(ctx, c.messages)
@@ -81,18 +81,32 @@ func (s *sender) through(ctx context.Context, ms []Message) []error {
 			return o.take()
 		}
 	}
+	s.queue(ctx, parcels, o)
+	return o.take()
+}
+
+// queue lets the parcels wait for their turn, as long as ctx and the publish
+// time-out let them. What is being sent by then ends by the time-out of its batch.
+func (s *sender) queue(ctx context.Context, parcels []*parcel, o *outcomes) {
+	var bound boundedContext
+	bound.begin(ctx, s.bus.clock, s.bus.options.PublishTimeout)
+	defer bound.end()
 	for _, p := range parcels {
-		p.shard.add(ctx, p)
+		p.shard.add(&bound, p)
+	}
+	select {
+	case <-o.done:
+		return
+	case <-bound.Done():
+	}
+	for _, p := range parcels {
+		p.shard.withdraw(&bound, p)
 	}
 	select {
 	case <-o.done:
 	case <-ctx.Done():
-		for _, p := range parcels {
-			p.shard.withdraw(ctx, p)
-		}
 		o.abandon(ctx)
 	}
-	return o.take()
 }
 
 // sort puts the messages into a parcel for each of their shards, in order.

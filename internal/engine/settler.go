@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
@@ -24,6 +25,7 @@ func (f *feed) settle() {
 	for {
 		select {
 		case <-f.stir:
+			runtime.Gosched() // who else can run now may have something to acknowledge too
 		case <-keep:
 			f.keep()
 			timer.Reset(every)

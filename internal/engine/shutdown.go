@@ -83,9 +83,9 @@ func (s *subscription) openFeeds() []*feed {
 	for f := range s.feeds {
 		all = append(all, f)
 		for x := f.flights.first; x != nil; x = x.after {
-			if x.timer != nil {
-				x.timer.Stop()
-				x.timer = nil
+			if t := x.past.timer; t != nil {
+				t.Stop()
+				x.past.timer = nil
 			}
 		}
 	}

@@ -37,6 +37,7 @@ type subscription struct {
 	idle      chan struct{} // closed when it is halted and no worker runs
 	lanes     map[laneKey]*lane
 	ready     laneQueue
+	idleLanes laneList
 	hangar    hangar
 	feeds     map[*feed]struct{}
 	waiting   int      // feeds that wait for room

@@ -11,8 +11,17 @@ func (s *subscription) tellHandled(j *job, err error) {
 	}
 	tell(eventbus.Handled{
 		Group: s.sub.Group, Subscriber: s.sub.Name, Event: *j.flight.event,
-		Attempt: j.attempt.number, Took: s.bus.clock.Now().Sub(j.now), Err: err,
+		Attempt: int(j.attempt.number), Took: s.bus.clock.Now().Sub(j.now), Err: err,
 	})
+}
+
+func (s *subscription) tellStuck(f *flight, err error) {
+	if tell := s.bus.options.Observer.Handled; tell != nil {
+		tell(eventbus.Handled{
+			Group: s.sub.Group, Subscriber: s.sub.Name, Event: *f.event,
+			Attempt: f.past.attempts, Took: f.past.stuck, Err: err,
+		})
+	}
 }
 
 func (s *subscription) tellRetried(f *flight, r eventbus.Retried) {
@@ -29,7 +38,7 @@ func (s *subscription) tellRetried(f *flight, r eventbus.Retried) {
 
 func (s *subscription) tellBuried(f *flight) {
 	if tell := s.bus.options.Observer.Buried; tell != nil {
-		tell(f.ending.told)
+		tell(f.past.ending.told)
 	}
 }
 

@@ -41,7 +41,7 @@ type Transport interface {
 // Traits are what the engine must know of a transport.
 type Traits struct {
 	// Reference means that Send takes messages in the same process: they carry the
-	// event instead of headers and body.
+	// event instead of headers and body. Such a transport is Immediate too.
 	Reference bool
 	// Immediate means that Send keeps the order of its callers and waits for nothing
 	// but room: callers go straight through, nothing is gained by coalescing.
@@ -70,8 +70,9 @@ type Member interface {
 // another one; Close by one of them when both have ended.
 type Source interface {
 	// Receive waits for deliveries, at most max. The slice is valid until the next
-	// call. None without an error is an idle poll. ErrGone ends the source.
-	Receive(ctx context.Context, max int) ([]Delivery, error)
+	// call; what it points to is the engine's until it was acked or the source is
+	// closed. None without an error is an idle poll. ErrGone ends the source.
+	Receive(ctx context.Context, max int) ([]*Delivery, error)
 	Ack(ctx context.Context, rs []Receipt) error
 	// Keep extends the leases and returns those that were lost.
 	Keep(ctx context.Context, rs []Receipt) (lost []Receipt, err error)
@@ -90,7 +91,8 @@ type Message struct {
 	Body      []byte
 	NotBefore time.Time
 	// Event stands for the envelope's headers and the body where the transport
-	// takes references; Header then holds our delivery facts only.
+	// takes references; Header then holds our delivery facts only. Send copies what it
+	// points to, which is the caller's again afterwards.
 	Event *eventbus.DomainEvent
 	// Type is the event type, for routing; empty where it is not known.
 	Type string

@@ -30,13 +30,31 @@ func (t *types) bindAll(h eventbus.Handler) error {
 	return nil
 }
 
-// bindPayload binds the payload of an event, where it names its event type.
-func (t *types) bindPayload(e *eventbus.DomainEvent) error {
-	v, ok := e.Value().(eventbus.EventTyper)
-	if !ok {
+// binding is one that is known to be good: most events are like the one before.
+type binding struct {
+	of   *types // of which bus
+	name string
+	typ  reflect.Type
+}
+
+// bind binds the payload of an event, where it names its event type.
+func (k *binding) bind(t *types, e *eventbus.DomainEvent) error {
+	v := e.Value()
+	if v == nil {
 		return nil
 	}
-	return t.bind(e.Type, reflect.TypeOf(v))
+	typ := reflect.TypeOf(v)
+	if k.typ == typ && k.of == t && k.name == e.Type {
+		return nil
+	}
+	if _, ok := v.(eventbus.EventTyper); !ok {
+		return nil
+	}
+	if err := t.bind(e.Type, typ); err != nil {
+		return err
+	}
+	k.of, k.name, k.typ = t, e.Type, typ
+	return nil
 }
 
 func (t *types) bind(name string, typ reflect.Type) error {

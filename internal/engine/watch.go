@@ -31,24 +31,29 @@ func (s *subscription) check() {
 	now := s.bus.clock.Now()
 	s.mu.Lock()
 	var late []*attempt
-	for a := s.running.first; a != nil && !a.until.After(now); a = s.running.first {
+	for a := s.running.first; a != nil && now.Sub(a.began) >= s.sub.Timeout; a = s.running.first {
 		a.leave()
-		a.until = now.Add(grace)
+		if a.over() { // what is left to do is not its handler's
+			continue
+		}
+		a.told = now.Sub(a.began)
 		s.overdue.push(a)
 		late = append(late, a)
 	}
-	for a := s.overdue.first; a != nil && !a.until.After(now); a = s.overdue.first {
-		a.leave()
-		if a.event.Load() == nil { // not even in its handler yet: the ledger is slow
-			a.until = now.Add(grace)
-			s.overdue.push(a)
-			continue
+	var next *attempt
+	for a := s.overdue.first; a != nil && now.Sub(a.began) >= a.told+grace; a = next {
+		next = a.next
+		switch {
+		case a.over():
+			a.leave()
+		case a.event.Load() != nil: // else it is not in its handler yet: the ledger is slow
+			a.leave()
+			s.abandon(a, now)
 		}
-		s.abandon(a, now)
 	}
 	s.watching = false
-	if next, ok := s.nextDeadline(); ok {
-		s.arm(next.Sub(now))
+	if wait, ok := s.nextDeadline(now); ok {
+		s.arm(wait)
 	}
 	s.mu.Unlock()
 	for _, a := range late {
@@ -56,13 +61,18 @@ func (s *subscription) check() {
 	}
 }
 
-func (s *subscription) nextDeadline() (next time.Time, ok bool) {
-	for _, a := range []*attempt{s.running.first, s.overdue.first} {
-		if a != nil && (!ok || a.until.Before(next)) {
-			next, ok = a.until, true
+// nextDeadline is how long to wait before the next check.
+func (s *subscription) nextDeadline(now time.Time) (wait time.Duration, ok bool) {
+	if a := s.running.first; a != nil {
+		wait, ok = s.sub.Timeout-now.Sub(a.began), true
+	}
+	if a := s.overdue.first; a != nil {
+		left := max(a.told+grace-now.Sub(a.began), grace/10)
+		if !ok || left < wait {
+			wait, ok = left, true
 		}
 	}
-	return next, ok
+	return wait, ok
 }
 
 // abandon gives up a handler that does not return: its event is buried by another
@@ -83,12 +93,19 @@ func (s *subscription) abandon(a *attempt, now time.Time) {
 		return
 	}
 	f.fail(now)
-	f.ending = s.burial(f, dlq.Timeout, &stuckError{s.sub.Timeout}, now)
-	f.ending.told.Stuck = true
-	f.todo = inter
+	f.past.stuck = now.Sub(a.began)
+	f.todo = giveUp
 	f.lane.state = laneReady
 	s.ready.pushFront(f.lane)
 	s.dispatch()
+}
+
+// giveUpStuck buries the event of a handler that does not return.
+func (s *subscription) giveUpStuck(j *job) {
+	f, err := j.flight, &stuckError{s.sub.Timeout}
+	f.todo = handle // unless a letter is to be stored
+	s.tellStuck(f, err)
+	s.bury(j, dlq.Timeout, err)
 }
 
 type stuckError struct{ timeout time.Duration }

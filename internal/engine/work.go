@@ -97,7 +97,6 @@ func (s *subscription) hungry() {
 func (s *subscription) begin(f *flight, now time.Time) *attempt {
 	a := s.slab.next()
 	a.s, a.flight, a.began = s, f, now
-	a.until = now.Add(s.sub.Timeout)
 	s.running.push(a)
 	if !s.watching {
 		s.arm(s.sub.Timeout)
@@ -183,11 +182,11 @@ func (s *subscription) finish(j *job) {
 func (s *subscription) wait(f *flight, d time.Duration) {
 	f.lane.state = laneWaiting
 	gen := f.gen
-	f.timer = s.bus.clock.AfterFunc(d, func() {
+	f.own().timer = s.bus.clock.AfterFunc(d, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if f.gen == gen && f.timer != nil {
-			f.timer = nil
+		if f.gen == gen && f.past.timer != nil {
+			f.past.timer = nil
 			s.wake(f)
 		}
 	})
@@ -213,8 +212,8 @@ func (s *subscription) drop(f *flight) {
 	l := f.lane
 	head := l.first == f
 	l.remove(f)
-	if f.timer != nil {
-		f.timer.Stop()
+	if t := f.past.timer; t != nil {
+		t.Stop()
 	}
 	f.feed.forget(f)
 	s.hangar.park(f)
