@@ -63,8 +63,10 @@ type Stats struct {
 	Subscribers []SubscriberStats
 }
 
-// SubscriberStats are the counters of one subscriber in this process. Received
-// and not unsettled deliveries add up: Acked = Handled + Skipped + Moved + Buried.
+// SubscriberStats are the counters of one subscriber in this process. Once nothing
+// is under way they add up: Acked = Handled + Skipped + Moved + Buried. An ack that
+// came too late, since a connection or lease was lost, is missing in Acked: that
+// delivery is made again.
 type SubscriberStats struct {
 	Group, Subscriber string
 	Received          uint64 // deliveries taken from the backend

@@ -20,6 +20,14 @@ func TestJitterSpreadsTheWaitBothWays(t *testing.T) {
 	require.Equal(t, 3*time.Second, p.Delay(2, 1))
 }
 
+// A policy goes through the options, the subscriber and the engine.
+func TestDefaultsAreFilledInOnce(t *testing.T) {
+	p := eventbus.RetryPolicy{Attempts: 3, Min: time.Second, Jitter: -1}.WithDefaults()
+	require.Equal(t, p, p.WithDefaults())
+	require.Equal(t, time.Second, p.WithDefaults().Delay(1, 0), "no jitter is no jitter")
+	require.Equal(t, 3*time.Second, p.Longest())
+}
+
 func TestLongestBoundsEveryRun(t *testing.T) {
 	for _, p := range []eventbus.RetryPolicy{
 		{}, {Attempts: 1}, {Attempts: 50, Max: time.Second}, {Attempts: 1_000_000, Max: time.Hour, Multiplier: 1.5}, {Jitter: 1},

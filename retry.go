@@ -35,7 +35,6 @@ func (p RetryPolicy) WithDefaults() RetryPolicy {
 	if p.Jitter == 0 {
 		p.Jitter = 0.2
 	}
-	p.Jitter = max(p.Jitter, 0)
 	return p
 }
 
@@ -44,7 +43,7 @@ func (p RetryPolicy) WithDefaults() RetryPolicy {
 func (p RetryPolicy) Delay(attempt int, r float64) time.Duration {
 	d := float64(p.Min) * math.Pow(p.Multiplier, float64(max(attempt, 1)-1))
 	d = min(d, float64(p.Max))
-	return time.Duration(d * (1 + p.Jitter*(2*r-1)))
+	return time.Duration(d * (1 + max(p.Jitter, 0)*(2*r-1)))
 }
 
 // Longest returns the longest time that all waits can take together.
@@ -59,7 +58,7 @@ func (p RetryPolicy) Longest() time.Duration {
 		}
 		sum += d
 	}
-	sum *= 1 + p.Jitter
+	sum *= 1 + max(p.Jitter, 0)
 	if sum > math.MaxInt64/2 {
 		return math.MaxInt64 / 2
 	}

@@ -83,7 +83,6 @@ func (s *subscription) prepare(j *job) bool {
 		s.suspect(f, true)
 	}
 	j.attempt.number, j.attempt.replays = int32(f.past.attempts+1), int32(f.past.facts.Replays)
-	j.attempt.event.Store(f.event)
 	return true
 }
 
@@ -111,7 +110,10 @@ func (s *subscription) call(j *job) (err error) {
 			err = &eventbus.PanicError{Value: r, Stack: string(debug.Stack())}
 		}
 	}()
-	return readable(s.handler.Handle(j.attempt, *j.attempt.event.Load())) // not the flight's: it may be taken away
+	e := *j.flight.event
+	// From here on the flight may be taken away: nothing of it is read any more.
+	j.attempt.event.Store(j.flight.event)
+	return readable(s.handler.Handle(j.attempt, e))
 }
 
 // readable returns the error. One that cannot be read, such as a nil pointer, panics

@@ -171,7 +171,6 @@ func (f *feed) admit(ds []*Delivery) {
 
 // ack collects the flight's receipt for the settler. The lock is held.
 func (f *feed) ack(x *flight) {
-	f.s.stats.Acked++
 	if f.gone {
 		return
 	}

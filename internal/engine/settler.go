@@ -86,6 +86,7 @@ func (f *feed) flush() error {
 		s.bus.notices.warn("cannot acknowledge", s.group, failure(err))
 		return err
 	}
+	s.stats.Acked += uint64(len(acks))
 	f.reuse(acks)
 	if len(forgets) > 0 {
 		f.erase(forgets)

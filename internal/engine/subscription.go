@@ -45,7 +45,7 @@ type subscription struct {
 	overdue   attempts // in the order in which their grace ends
 	slab      slab
 	watch     eventbus.Timer // for the first deadline
-	watching  bool
+	watchAt   time.Time      // when it fires; zero: it is not set
 	stats     eventbus.SubscriberStats
 	trouble   error // why letters or moves cannot be stored now
 	matches   map[string]bool

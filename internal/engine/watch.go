@@ -15,9 +15,13 @@ const grace = 5 * time.Second
 // the first one that began is the first whose time is up. The timer is not
 // stopped when that attempt ends in time; it then finds the next one.
 
-// arm sets the timer.
-func (s *subscription) arm(d time.Duration) {
-	s.watching = true
+// arm sets the timer, unless it is set for an earlier time.
+func (s *subscription) arm(now time.Time, d time.Duration) {
+	at := now.Add(d)
+	if !s.watchAt.IsZero() && !at.Before(s.watchAt) {
+		return
+	}
+	s.watchAt = at
 	if s.watch == nil {
 		s.watch = s.bus.clock.AfterFunc(d, s.check)
 		return
@@ -51,9 +55,9 @@ func (s *subscription) check() {
 			s.abandon(a, now)
 		}
 	}
-	s.watching = false
+	s.watchAt = time.Time{}
 	if wait, ok := s.nextDeadline(now); ok {
-		s.arm(wait)
+		s.arm(now, wait)
 	}
 	s.mu.Unlock()
 	for _, a := range late {

@@ -98,8 +98,8 @@ func (s *subscription) begin(f *flight, now time.Time) *attempt {
 	a := s.slab.next()
 	a.s, a.flight, a.began = s, f, now
 	s.running.push(a)
-	if !s.watching {
-		s.arm(s.sub.Timeout)
+	if s.running.first == a { // else the timer is set for an earlier one
+		s.arm(now, s.sub.Timeout)
 	}
 	return a
 }
@@ -214,6 +214,9 @@ func (s *subscription) drop(f *flight) {
 	l.remove(f)
 	if t := f.past.timer; t != nil {
 		t.Stop()
+	}
+	if f.past.failures > 0 {
+		s.trouble = nil // others in trouble say so again soon
 	}
 	f.feed.forget(f)
 	s.hangar.park(f)

@@ -1,0 +1,132 @@
+package bustest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+var ordering = []test{
+	perAggregate(1),
+	perAggregate(4),
+	perAggregate(16),
+	{
+		name:    "Order/NeverTwoAtOnce",
+		promise: "No two handlers of an ordered subscriber work on events of one aggregate at once.",
+		run: func(k *kit) {
+			all := eventbus.Subscriber{Concurrency: 16}
+			bus, got := k.running(eventbus.Options{}, all, func(context.Context, eventbus.DomainEvent) error {
+				for range 10 { // give others the chance
+					runtime.Gosched()
+				}
+				return nil
+			})
+			bus.publish(orders(8, 50)...)
+			inOrder(k, got.handled(400), orders(8, 50))
+			last := map[string]attempt{}
+			for _, a := range byBeginning(got.good.now()) {
+				if before, ok := last[a.event.AggregateID]; ok && before.last > a.first {
+					k.Errorf("%s began while %s was being handled", a.event.ID, before.event.ID)
+				}
+				last[a.event.AggregateID] = a
+			}
+		},
+	},
+	{
+		name:    "Order/SlowDelaysNoOther",
+		promise: "A slow event holds up later events of its aggregate and of no other.",
+		run: func(k *kit) {
+			slow := k.gate()
+			s := eventbus.Subscriber{Concurrency: 2, Timeout: 10 * k.backend.Patience}
+			bus, got := k.running(eventbus.Options{}, s, func(ctx context.Context, e eventbus.DomainEvent) error {
+				if e.ID == "slow-1" {
+					return slow.wait(ctx)
+				}
+				return nil
+			})
+			bus.publish(order("slow", 1), order("slow", 2))
+			bus.publish(orders(10, 10)...)
+			inOrder(k, got.handled(100), orders(10, 10))
+			slow.open()
+			equal(k, "events of the slow aggregate", of("slow", got.handled(102)), []string{"slow-1", "slow-2"})
+		},
+	},
+	{
+		name:    "Order/AggregatesByTypeToo",
+		promise: "Aggregates of two types are two aggregates, though they have one ID.",
+		run: func(k *kit) {
+			slow := k.gate()
+			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{Concurrency: 2}, func(ctx context.Context, e eventbus.DomainEvent) error {
+				if e.Type == "order.created" {
+					return slow.wait(ctx)
+				}
+				slow.open()
+				return nil
+			})
+			bus.publish(order("a", 1), invoice("a", 1))
+			equal(k, "events handled, sorted", sorted(got.handled(2)), []string{"a-1", "invoice-a-1"})
+		},
+	},
+	{
+		name:    "Order/NoAggregateNoOrder",
+		promise: "Events without an aggregate ID are not ordered: a slow one holds up no other.",
+		run: func(k *kit) {
+			slow := k.gate()
+			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{Concurrency: 2}, func(ctx context.Context, e eventbus.DomainEvent) error {
+				if e.ID == "-1" {
+					return slow.wait(ctx)
+				}
+				slow.open()
+				return nil
+			})
+			bus.publish(order("", 1), order("", 2))
+			equal(k, "events handled, sorted", sorted(got.handled(2)), []string{"-1", "-2"})
+		},
+	},
+	{
+		name:    "Order/AcrossInstances",
+		promise: "Events of one aggregate are handled in the order of their publication also where several instances share the work.",
+		needs:   []part{orderAcross},
+		run: func(k *kit) {
+			both := k.recorder(func(context.Context, eventbus.DomainEvent) error {
+				runtime.Gosched()
+				return nil
+			})
+			for range 3 {
+				bus := k.open(eventbus.Options{Window: 8})
+				bus.subscribe(eventbus.Subscriber{Handler: both})
+				bus.start()
+			}
+			for batch := range slices.Chunk(orders(20, 50), 100) {
+				k.buses[0].publish(batch...)
+			}
+			inOrder(k, both.handled(1000), orders(20, 50))
+		},
+	},
+}
+
+func perAggregate(concurrency int) test {
+	return test{
+		name:    fmt.Sprintf("Order/Concurrency%d", concurrency),
+		promise: fmt.Sprintf("With up to %d handlers at once the events of each aggregate are handled in the order of their publication.", concurrency),
+		run: func(k *kit) {
+			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{Concurrency: concurrency}, func(_ context.Context, e eventbus.DomainEvent) error {
+				for range len(e.AggregateID) * int(e.ID[len(e.ID)-1]) % 7 { // some take longer than others
+					runtime.Gosched()
+				}
+				return nil
+			})
+			bus.publish(orders(20, 10)...)
+			bus.publish(orders(20, 20)[200:]...)
+			inOrder(k, got.handled(400), orders(20, 20))
+		},
+	}
+}
+
+func byBeginning(attempts []attempt) []attempt {
+	slices.SortFunc(attempts, func(a, b attempt) int { return int(a.first - b.first) })
+	return attempts
+}

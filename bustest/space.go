@@ -1,0 +1,93 @@
+package bustest
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+)
+
+// Space is a place that belongs to one case: nothing is in it at first, and what
+// happens in it is seen nowhere else. Buses that are opened on one space share its
+// broker, each as an instance of its own. Crash and Inject may be left out: the
+// promises that need them are then reported as not offered.
+type Space struct {
+	// Open makes another instance. Required.
+	Open func(o eventbus.Options) (eventbus.EventBus, error)
+	// Crash ends an instance as the death of its process would: it receives and
+	// settles nothing any more, and the backend hands its unsettled deliveries to
+	// others. Its handlers may still be running. The case shuts the bus down
+	// afterwards, so that its goroutines end; whatever that returns is ignored.
+	Crash func(bus eventbus.EventBus)
+	// Inject puts the message of a foreign producer into a topic, byte for byte.
+	Inject func(ctx context.Context, topic string, m Foreign) error
+}
+
+// Foreign is a message that the library did not make. Its headers are named in the
+// library's own vocabulary: ce_type, content-type and so on.
+type Foreign struct {
+	Headers []dlq.Header
+	Body    []byte
+}
+
+// part is something that a backend may offer.
+type part string
+
+const (
+	retains      part = "Capabilities.Retains"
+	forgets      part = "a backend that does not retain"
+	orderAcross  part = "Capabilities.OrderAcrossProcesses"
+	canCrash     part = "Space.Crash"
+	canInject    part = "Space.Inject"
+	hasLetters   part = "dlq.Holder"
+	hasInspector part = "eventbus.Inspector"
+	hasAdmin     part = "eventbus.Admin"
+)
+
+// offer is the set of parts that a backend has.
+type offer map[part]bool
+
+// offer finds out what the backend has, on a bus that is made for it.
+func (b Backend) offer(t *testing.T) offer {
+	t.Helper()
+	o := offer{
+		retains: b.Capabilities.Retains, forgets: !b.Capabilities.Retains,
+		orderAcross: b.Capabilities.OrderAcrossProcesses,
+	}
+	if b.Virtual {
+		synctest.Test(t, func(t *testing.T) { o.probe(t, b) })
+	} else {
+		o.probe(t, b)
+	}
+	return o
+}
+
+func (o offer) probe(t *testing.T, b Backend) {
+	t.Helper()
+	s := b.Space(t)
+	if s.Open == nil {
+		t.Fatal("bustest: Space.Open: required")
+	}
+	o[canCrash], o[canInject] = s.Crash != nil, s.Inject != nil
+	bus, err := s.Open(eventbus.Options{Group: "probe"})
+	if err != nil {
+		t.Fatalf("bustest: open a bus: %v", err)
+	}
+	_, o[hasLetters] = dlq.Of(bus)
+	_, o[hasInspector] = eventbus.As[eventbus.Inspector](bus)
+	_, o[hasAdmin] = eventbus.As[eventbus.Admin](bus)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := bus.Shutdown(ctx); err != nil {
+		t.Fatalf("bustest: shut a fresh bus down: %v", err)
+	}
+}
+
+// lacking returns those of the needs that are not offered.
+func (o offer) lacking(needs []part) []part {
+	return slices.DeleteFunc(slices.Clone(needs), func(p part) bool { return o[p] })
+}
