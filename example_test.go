@@ -1,0 +1,127 @@
+package eventbus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/memory"
+)
+
+// OrderCreated is what happened to an order.
+type OrderCreated struct {
+	Total int `json:"total"`
+}
+
+// EventType names the event, for ever.
+func (OrderCreated) EventType() string { return "order.created" }
+
+// The program of the README.
+func Example() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	sendMail := func(_ context.Context, e eventbus.Event[OrderCreated]) error {
+		fmt.Printf("%s: thank you for %d\n", e.AggregateID, e.Payload.Total)
+		stop()
+		return nil
+	}
+	service := func() error {
+		bus, err := memory.New(memory.Options{})
+		if err != nil {
+			return err
+		}
+		_, err = bus.Subscribe(ctx, eventbus.Subscriber{Name: "mailer", Handler: eventbus.On(sendMail)})
+		if err != nil {
+			return err
+		}
+		if err := bus.Publish(ctx, eventbus.New("order-42", OrderCreated{Total: 42})); err != nil {
+			return err
+		}
+		return eventbus.Run(ctx, bus, 30*time.Second) // Start, wait for ctx, Shutdown
+	}
+	if err := service(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	// Output: order-42: thank you for 42
+}
+
+// A handler that fails for good leaves a dead letter, which is replayed once the
+// handler is mended.
+func Example_deadLetters() {
+	ctx := context.Background()
+	bus, err := memory.New(memory.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	mended, done, buried := false, make(chan struct{}), make(chan struct{})
+	bill := func(_ context.Context, e eventbus.Event[OrderCreated]) error {
+		if !mended {
+			defer close(buried)
+			return eventbus.Permanent(errors.New("no tariff"))
+		}
+		fmt.Println("billed", e.AggregateID)
+		close(done)
+		return nil
+	}
+	_, err = bus.Subscribe(ctx, eventbus.Subscriber{Name: "biller", Handler: eventbus.On(bill)})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := errors.Join(bus.Start(ctx), bus.Publish(ctx, eventbus.New("order-1", OrderCreated{Total: 7}))); err != nil {
+		fmt.Println(err)
+		return
+	}
+	<-buried
+
+	letters, _ := dlq.Of(bus)
+	for n := 0; n == 0; { // the letter is stored right after the handler has returned
+		n, err = letters.Count(ctx, dlq.All)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	for l, err := range letters.List(ctx, dlq.Filter{Subscriber: "biller"}) {
+		fmt.Println(l.Type, l.AggregateID, l.Reason, l.Errors[0], err)
+	}
+	mended = true
+	res, err := letters.Replay(ctx, dlq.Filter{Subscriber: "biller"}, dlq.ReplayOptions{})
+	fmt.Println("replayed", res.Replayed, err)
+	<-done
+	if err := bus.Shutdown(ctx); err != nil {
+		fmt.Println(err)
+	}
+	// Unordered output:
+	// order.created order-1 handler error permanent: no tariff <nil>
+	// replayed 1 <nil>
+	// billed order-1
+}
+
+// One subscriber with a case for each type, as a projection has it.
+func ExampleHandlers() {
+	h := eventbus.Handlers(
+		eventbus.On(func(context.Context, eventbus.Event[OrderCreated]) error { return nil }),
+	)
+	s := eventbus.Subscriber{Name: "orders", Handler: h}.WithDefaults(eventbus.Options{}.WithDefaults())
+	fmt.Println(s.Events)
+	// Output: [order.created]
+}
+
+// Everything that is wrong with the options is said at once.
+func ExampleOptions_Validate() {
+	_, err := memory.New(memory.Options{
+		Options:  eventbus.Options{Group: "my shop", Retry: eventbus.RetryPolicy{Attempts: -1}},
+		Capacity: -5,
+	})
+	fmt.Println(err)
+	// Output:
+	// eventbus: options: group: must be 1 to 100 bytes of [A-Za-z0-9_-], without dots (got "my shop")
+	// retry.attempts: must be from 1 to 1,000,000, or 0 for the default (got -1)
+	// capacity: must be from 1 to 10,000,000, or 0 for the default (got -5)
+}
