@@ -189,12 +189,30 @@ func isText(s string, limit int) bool {
 	if len(s) > limit {
 		return false
 	}
+	for len(s) >= 8 {
+		if !plain8(s) {
+			return isForeignText(s)
+		}
+		s = s[8:]
+	}
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c >= 0x7f {
-			return c >= 0x80 && isForeignText(s)
+			return isForeignText(s)
 		}
 	}
 	return true
+}
+
+// plain8 reports whether the first 8 bytes of s are printable ASCII, looking at all
+// of them at once: each of three sums carries into the highest bit of a byte that is
+// not.
+func plain8(s string) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	below := (x - 0x20*ones) & ^x // borrows where a byte is below 0x20
+	above := x + 0x01*ones        // carries where it is 0x7f
+	return (below|above|x)&high == 0
 }
 
 func isForeignText(s string) bool {

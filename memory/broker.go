@@ -20,7 +20,8 @@ type Broker struct {
 	table   atomic.Pointer[table]
 	number  atomic.Uint64 // of the last message
 	beyond  atomic.Uint64 // messages taken beyond a bound
-	chunks  sync.Pool     // of the queues
+	chunks  sync.Pool     // of the queues, as are the items: both are empty
+	items   sync.Pool
 
 	mu sync.Mutex // for replacing the table
 }

@@ -18,8 +18,14 @@ type item struct {
 	next  *item                // among those that are spare
 }
 
-// spareItems is how many items a queue keeps to be used again.
-const spareItems = 4096
+// spareItems is how many items a queue keeps to be used again. More go to a pool,
+// from which the garbage collector may take them: a queue that was long once does
+// not stay large.
+const spareItems = 256
+
+// smallData is how large an event may be that a spare item keeps until it is used
+// again: clearing it would take longer than all else that is done with it here.
+const smallData = 1 << 10
 
 // queue is a group: what waits for its members. It outlives them.
 type queue struct {
@@ -36,6 +42,7 @@ type queue struct {
 	delayed delayed
 	spare   *item // linked by next
 	spares  int
+	items   *sync.Pool     // of more spare ones; the broker's, for all queues
 	timer   eventbus.Timer // for the first of the delayed; nil until there is one
 	places  uint64
 	deleted bool
@@ -48,19 +55,14 @@ func newQueue(name string, b *Broker) *queue {
 		wake:  make(chan struct{}, 1),
 		room:  room{bound: b.options.Capacity},
 		ready: fifo{pool: &b.chunks},
+		items: &b.items,
 	}
 }
 
 // item returns one for a message. The caller holds the lock.
 func (q *queue) item(m *engine.Message, number uint64) *item {
-	it := q.spare
-	if it == nil {
-		it = new(item)
-	} else {
-		q.spare, it.next = it.next, nil
-		q.spares--
-	}
-	it.Message = *m
+	it := q.unused()
+	it.Message, it.Redelivered, it.Err = *m, 0, nil
 	if m.Event != nil {
 		it.event = *m.Event
 		it.Event = &it.event
@@ -69,13 +71,30 @@ func (q *queue) item(m *engine.Message, number uint64) *item {
 	return it
 }
 
+func (q *queue) unused() *item {
+	if it := q.spare; it != nil {
+		q.spare, it.next = it.next, nil
+		q.spares--
+		return it
+	}
+	if it, ok := q.items.Get().(*item); ok {
+		return it
+	}
+	return new(item)
+}
+
 // reuse keeps an item that nobody refers to any more. The caller holds the lock.
 func (q *queue) reuse(it *item) {
-	*it = item{} // or it would keep its event alive
-	if q.spares < spareItems {
-		it.next, q.spare = q.spare, it
-		q.spares++
+	if q.spares == spareItems {
+		*it = item{}
+		q.items.Put(it)
+		return
 	}
+	if it.Event == nil || len(it.event.Data()) > smallData {
+		*it = item{} // or it would keep its event alive
+	}
+	it.next, q.spare = q.spare, it
+	q.spares++
 }
 
 // add puts the message at the end, now or when its time has come. Room for it was
