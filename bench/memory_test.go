@@ -24,8 +24,14 @@ func BenchmarkPublish(b *testing.B) {
 	} {
 		c.load.Keys = keys
 		b.Run(c.name, func(b *testing.B) {
-			bare, bus := versus(b, load.Round, c.load)
-			reportCost(b, bare, bus)
+			rs := duel.Run(b, leastRounds,
+				contender(b, "bare", load.Round, c.load, startBare),
+				contender(b, "carrier", load.Round, c.load, startCarrier),
+				contender(b, "bus", load.Round, c.load, startMemory))
+			b.ReportMetric(rs[1].Median(gauge.Sample.NS), "carrier-ns/event")
+			b.ReportMetric(rs[1].Ratio(rs[0], gauge.Sample.NS), "carrier-ratio")
+			b.ReportMetric(rs[2].Ratio(rs[1], gauge.Sample.NS), "over-carrier")
+			reportCost(b, rs[0], rs[2])
 		})
 	}
 }
