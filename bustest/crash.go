@@ -152,7 +152,7 @@ func crashLoop(k *kit) {
 func dyingOf(k *kit, id string, handled *trail[attempt]) (*bus, *recorder) {
 	k.Helper()
 	deadly := k.gate()
-	s := eventbus.Subscriber{Concurrency: 1, Retry: k.retry(1), Timeout: 100 * k.backend.Patience}
+	s := eventbus.Subscriber{Concurrency: 1, Retry: k.retry(1)}
 	return k.running(eventbus.Options{}, s, func(ctx context.Context, e eventbus.DomainEvent) error {
 		if e.ID == id {
 			return deadly.stuck()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +24,7 @@ type kit struct {
 	logs    logbook
 	buses   []*bus
 	gates   []*gate
+	over    chan struct{} // closed at the end
 }
 
 // Errorf reports a failure together with the promise that it breaks.
@@ -41,6 +43,7 @@ func (k *kit) Fatalf(format string, args ...any) {
 // case did it itself.
 func (k *kit) close() {
 	k.Helper()
+	close(k.over)
 	for _, g := range k.gates {
 		g.open()
 	}
@@ -53,6 +56,14 @@ func (k *kit) close() {
 	}
 	if text := k.logs.String(); k.Failed() && text != "" {
 		k.Logf("the buses logged:\n%s", text)
+	}
+}
+
+// survive makes a failure of a panic, which a broken backend can bring about in a
+// case, so that the other cases still run.
+func (k *kit) survive() {
+	if r := recover(); r != nil {
+		k.Errorf("the case panicked: %v\n%s", r, debug.Stack())
 	}
 }
 

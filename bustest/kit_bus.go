@@ -34,8 +34,9 @@ func (b *bus) publish(events ...eventbus.DomainEvent) {
 	}
 }
 
-// subscribe joins a subscriber whose name, patterns and retries are filled in: it is
-// the worker that takes everything, with 3 attempts a unit apart.
+// subscribe joins a subscriber whose settings are filled in where the case has none:
+// it is the worker that takes everything, with 3 attempts a unit apart and more time
+// for each than the case has patience.
 func (b *bus) subscribe(s eventbus.Subscriber) eventbus.Subscription {
 	b.k.Helper()
 	ctx, cancel := b.k.within(b.k.backend.Patience)
@@ -55,6 +56,7 @@ func (b *bus) filled(s eventbus.Subscriber) eventbus.Subscriber {
 	if s.Retry == (eventbus.RetryPolicy{}) {
 		s.Retry = b.k.retry(3)
 	}
+	s.Timeout = cmp.Or(s.Timeout, 10*b.k.backend.Patience)
 	return s
 }
 

@@ -104,6 +104,15 @@ func (k *kit) gate() *gate {
 
 func (g *gate) open() { g.once.Do(func() { close(g.way) }) }
 
+// stay waits for the end of the context. A bus that does not end it holds nothing
+// up for longer than the case.
+func (k *kit) stay(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-k.over:
+	}
+}
+
 // stuck waits for the gate, whatever else happens.
 func (g *gate) stuck() error {
 	<-g.way

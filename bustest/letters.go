@@ -25,7 +25,7 @@ var burying = []test{
 			e := order("a", 1).WithTenant("acme")
 			bus.publish(e)
 			l := bus.letters().one()
-			attempts := got.ended.now()
+			attempts := got.ended.wait(3)
 			equal(k, "letter", []string{l.Group, l.Subscriber, string(l.Reason), l.Topic, l.EventID, l.Type, l.AggregateType, l.AggregateID, l.TenantID},
 				[]string{k.group(), "biller", string(dlq.HandlerError), "order", "a-1", "order.created", "order", "a", "acme"})
 			equal(k, "attempts, crashes, replays", []int{l.Attempts, l.Crashes, l.Replays}, []int{3, 0, 0})
@@ -110,13 +110,15 @@ var burying = []test{
 		promise: "A payload that is no value of the handler's type becomes a letter without a retry, and later events go on.",
 		needs:   []part{hasLetters},
 		run: func(k *kit) {
-			bus, r := k.open(eventbus.Options{}), k.recorder(nil)
+			w, r := k.witness(), k.recorder(nil)
+			bus := k.open(eventbus.Options{Observer: w.observer()})
 			bus.subscribe(eventbus.Subscriber{Handler: onCreated(r)})
 			bus.start()
 			bus.publish(eventbus.NewRaw("order.created", "a", "application/json", []byte(`{"Number":"seven"}`)).WithID("bad"), order("a", 2))
 			equal(k, "events handled", r.handled(1), []string{"a-2"})
 			l := bus.letters().one()
 			equal(k, "letter", []string{l.EventID, string(l.Reason), string(l.Body)}, []string{"bad", string(dlq.Undecodable), `{"Number":"seven"}`})
+			equal(k, "retries observed", len(w.retried.now()), 0)
 		},
 	},
 	{

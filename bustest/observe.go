@@ -171,8 +171,7 @@ var stats = []test{
 		needs:   []part{hasInspector},
 		run: func(k *kit) {
 			busy := k.gate()
-			s := eventbus.Subscriber{Timeout: 10 * k.backend.Patience}
-			bus, got := k.running(eventbus.Options{Window: 2}, s, func(ctx context.Context, _ eventbus.DomainEvent) error { return busy.wait(ctx) })
+			bus, got := k.running(eventbus.Options{Window: 2}, eventbus.Subscriber{}, func(ctx context.Context, _ eventbus.DomainEvent) error { return busy.wait(ctx) })
 			inspector, _ := eventbus.As[eventbus.Inspector](bus.EventBus)
 			bus.publish(orders(4, 3)...)
 			k.soon("the window is seen to be full", func() bool { _, s := bus.stats("worker"); return !s.WindowFullSince.IsZero() })

@@ -40,7 +40,7 @@ var ordering = []test{
 		promise: "A slow event holds up later events of its aggregate and of no other.",
 		run: func(k *kit) {
 			slow := k.gate()
-			s := eventbus.Subscriber{Concurrency: 2, Timeout: 10 * k.backend.Patience}
+			s := eventbus.Subscriber{Concurrency: 2}
 			bus, got := k.running(eventbus.Options{}, s, func(ctx context.Context, e eventbus.DomainEvent) error {
 				if e.ID == "slow-1" {
 					return slow.wait(ctx)

@@ -17,8 +17,7 @@ var overruns = []test{
 		promise: "When the time of Shutdown is up it returns, names the events whose handlers do not, and leaves them to the next instance; all others are done.",
 		run: func(k *kit) {
 			never := k.gate()
-			s := eventbus.Subscriber{Timeout: time.Hour}
-			bus, got := k.running(eventbus.Options{}, s, func(_ context.Context, e eventbus.DomainEvent) error {
+			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{}, func(_ context.Context, e eventbus.DomainEvent) error {
 				if strings.HasPrefix(e.AggregateID, "stuck") {
 					return never.stuck()
 				}
@@ -34,7 +33,7 @@ var overruns = []test{
 			}
 			k.is("shut down", told, eventbus.ErrUnfinished)
 			equal(k, "unfinished events, sorted", unfinished(k, told), []string{"stuck1-1", "stuck2-1", "stuck3-1"})
-			next, rest := k.running(eventbus.Options{}, s, nil)
+			next, rest := k.running(eventbus.Options{}, eventbus.Subscriber{}, nil)
 			next.publish(order("a0", 11))
 			equal(k, "events left to the next instance, sorted", sorted(rest.handled(4)), []string{"a0-11", "stuck1-1", "stuck2-1", "stuck3-1"})
 		},
@@ -45,9 +44,9 @@ var overruns = []test{
 		needs:   []part{hasLetters},
 		run: func(k *kit) {
 			causes := newTrail[error](k, "causes")
-			s := eventbus.Subscriber{Timeout: time.Hour, Retry: k.retry(1)}
+			s := eventbus.Subscriber{Retry: k.retry(1)}
 			bus, got := k.running(eventbus.Options{}, s, func(ctx context.Context, _ eventbus.DomainEvent) error {
-				<-ctx.Done()
+				k.stay(ctx)
 				causes.add(context.Cause(ctx))
 				return errTest
 			})
@@ -66,8 +65,8 @@ var overruns = []test{
 		promise: "An event that was handled, though late, in a Shutdown whose time was up is not lost and not buried.",
 		needs:   []part{hasLetters},
 		run: func(k *kit) {
-			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{Timeout: time.Hour}, func(ctx context.Context, _ eventbus.DomainEvent) error {
-				<-ctx.Done()
+			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{}, func(ctx context.Context, _ eventbus.DomainEvent) error {
+				k.stay(ctx)
 				return nil
 			})
 			bus.publish(order("a", 1))
@@ -85,8 +84,8 @@ var overruns = []test{
 		name:    "Shutdown/EndedContext",
 		promise: "Shutdown with a context that has ended cancels the handlers at once, and still ends the bus.",
 		run: func(k *kit) {
-			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{Timeout: time.Hour}, func(ctx context.Context, _ eventbus.DomainEvent) error {
-				<-ctx.Done()
+			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{}, func(ctx context.Context, _ eventbus.DomainEvent) error {
+				k.stay(ctx)
 				return ctx.Err()
 			})
 			bus.publish(order("a", 1))

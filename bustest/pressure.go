@@ -47,11 +47,27 @@ var pressure = []test{
 		},
 	},
 	{
+		name:    "Pressure/Window",
+		promise: "Not more deliveries are under way or held than the window allows; the others wait in the backend.",
+		run: func(k *kit) {
+			busy := k.gate()
+			s := eventbus.Subscriber{Concurrency: 16}
+			bus, got := k.running(eventbus.Options{Window: 4}, s, func(ctx context.Context, _ eventbus.DomainEvent) error { return busy.wait(ctx) })
+			other := bus.handle(eventbus.Subscriber{Name: "other"}, nil)
+			bus.publish(orders(40, 1)...)
+			got.began.wait(4)
+			inOrder(k, other.handled(40), orders(40, 1))
+			equal(k, "handlers that began", len(got.began.now()), 4)
+			busy.open()
+			inOrder(k, got.handled(40), orders(40, 1))
+		},
+	},
+	{
 		name:    "Pressure/SlowConsumer",
 		promise: "A consumer that falls behind loses nothing and gets everything in order.",
 		run: func(k *kit) {
 			n, slow := k.many(5000), k.gate()
-			s := eventbus.Subscriber{Concurrency: 2, Timeout: 10 * k.backend.Patience}
+			s := eventbus.Subscriber{Concurrency: 2}
 			bus, got := k.running(eventbus.Options{Window: 8}, s, func(ctx context.Context, _ eventbus.DomainEvent) error { return slow.wait(ctx) })
 			all := orders(10, n/10)
 			for i := range 10 {

@@ -76,7 +76,7 @@ var receiving = []test{
 			for i := range got {
 				var first sync.Once
 				bus := k.open(eventbus.Options{Window: 4})
-				got[i] = bus.handle(eventbus.Subscriber{Concurrency: 1, Timeout: k.backend.Patience}, func(ctx context.Context, _ eventbus.DomainEvent) (err error) {
+				got[i] = bus.handle(eventbus.Subscriber{Concurrency: 1}, func(ctx context.Context, _ eventbus.DomainEvent) (err error) {
 					first.Do(func() { // nobody goes on before both are at work
 						if working.Add(1) == 2 {
 							both.open()

@@ -68,8 +68,9 @@ func Run(t *testing.T, b Backend) {
 
 // play runs the case and clears up after it.
 func (b Backend) play(t testing.TB, c test) {
-	k := &kit{TB: t, backend: b, space: b.Space(t), test: c}
+	k := &kit{TB: t, backend: b, space: b.Space(t), test: c, over: make(chan struct{})}
 	defer k.close()
+	defer k.survive()
 	c.run(k)
 }
 

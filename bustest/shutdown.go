@@ -114,6 +114,29 @@ var shutdown = []test{
 		},
 	},
 	{
+		name:    "Shutdown/ManyRestarts",
+		promise: "However often a service is restarted in good order while an event is retried, its attempts count on and no crash is charged.",
+		needs:   []part{hasLetters},
+		run: func(k *kit) {
+			const restarts = 12
+			s := eventbus.Subscriber{Retry: k.retry(restarts + 1)}
+			for n := range restarts {
+				bus, got := k.running(eventbus.Options{}, s, always(eventbus.RetryAfter(errTest, k.long())))
+				if n == 0 {
+					bus.publish(order("a", 1))
+				}
+				equal(k, "attempt", got.ended.wait(1)[0].delivery.Attempt, n+1)
+				k.calm()
+				bus.shutdown()
+			}
+			bus, got := k.running(eventbus.Options{}, s, always(errTest))
+			equal(k, "attempt", got.ended.wait(1)[0].delivery.Attempt, restarts+1)
+			letter := bus.letters().one()
+			equal(k, "reason", letter.Reason, dlq.HandlerError)
+			equal(k, "attempts and crashes in the letter", []int{letter.Attempts, letter.Crashes}, []int{restarts + 1, 0})
+		},
+	},
+	{
 		name:    "Shutdown/KeepsUnorderedRetries",
 		promise: "A retry of an unordered subscriber waits in the backend: it outlives the instance, with its count of attempts.",
 		run: func(k *kit) {
@@ -151,15 +174,20 @@ var shutdown = []test{
 		promise: "When Shutdown has returned, no goroutine of the bus is left.",
 		alone:   true,
 		run: func(k *kit) {
+			const rounds = 10
 			before := runtime.NumGoroutine()
-			for range 3 {
+			for range rounds {
 				bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{}, failingFirst(1, "a0-1"))
 				bus.handle(eventbus.Subscriber{Name: "second", Unordered: true}, failingFirst(1, "a1-1"))
 				bus.publish(orders(4, 5)...)
 				got.good.wait(10)
 				bus.shutdown()
 			}
-			k.soon("there are no more goroutines than before", func() bool { return runtime.NumGoroutine() <= before })
+			if k.backend.Virtual {
+				return // a bubble does not end before its goroutines have
+			}
+			// The runtime has a few of its own; what a bus leaves behind, every bus does.
+			k.soon("there are no more goroutines than before", func() bool { return runtime.NumGoroutine() < before+rounds })
 		},
 	},
 	{

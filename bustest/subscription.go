@@ -2,7 +2,6 @@ package bustest
 
 import (
 	"context"
-	"time"
 
 	"github.com/seed-28af575d/eventbus"
 )
@@ -136,9 +135,9 @@ var subscriptions = []test{
 		name:    "Stop/Overrun",
 		promise: "When the time of Stop is up it cancels the handlers and names their events, which stay; what they return counts as no attempt.",
 		run: func(k *kit) {
-			s := eventbus.Subscriber{Timeout: time.Hour, Retry: k.retry(1)}
+			s := eventbus.Subscriber{Retry: k.retry(1)}
 			bus, got := k.running(eventbus.Options{}, s, func(ctx context.Context, _ eventbus.DomainEvent) error {
-				<-ctx.Done()
+				k.stay(ctx)
 				return context.Cause(ctx)
 			})
 			bus.publish(order("a", 1))

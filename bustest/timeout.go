@@ -64,7 +64,7 @@ var timeouts = []test{
 				if e.ID != "a-1" {
 					return nil
 				}
-				<-ctx.Done()
+				k.stay(ctx)
 				causes.add(context.Cause(ctx))
 				return ctx.Err()
 			})
@@ -87,7 +87,7 @@ var timeouts = []test{
 		run: func(k *kit) {
 			bus, got := k.running(eventbus.Options{}, eventbus.Subscriber{Timeout: k.unit()}, func(ctx context.Context, _ eventbus.DomainEvent) error {
 				if attemptOf(ctx) == 1 {
-					<-ctx.Done()
+					k.stay(ctx)
 				}
 				return ctx.Err()
 			})

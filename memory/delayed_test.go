@@ -178,8 +178,8 @@ func TestDelayedHeap(t *testing.T) {
 	var heap delayed
 	var model []item
 	zero := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for n := range uint64(6_000) {
-		if rng.IntN(5) > 1 && n < 4_500 || len(model) == 0 {
+	for n := range uint64(8_000) {
+		if rng.IntN(5) > 0 && n < 4_500 || len(model) == 0 {
 			it := item{}
 			it.Origin.N = n
 			it.NotBefore = zero.Add(time.Duration(rng.IntN(500)))
