@@ -48,9 +48,6 @@ func (s *subscription) do(j *job) {
 	default:
 		if s.prepare(j) {
 			s.conclude(j, s.call(j))
-			if j.outcome.kind == outcomeWaiting && j.flight.careful {
-				s.suspect(j.flight, false)
-			}
 		}
 		j.attempt.end(errReturned)
 	}
@@ -80,7 +77,8 @@ func (s *subscription) prepare(j *job) bool {
 		return false
 	}
 	if f.careful {
-		s.suspect(f, true)
+		s.suspect(f)
+		s.beginAgain(j)
 	}
 	j.attempt.number, j.attempt.replays = int32(f.past.attempts+1), int32(f.past.facts.Replays)
 	return true
@@ -129,7 +127,7 @@ func readable(err error) error {
 
 // conclude decides what follows from the end of the handler call.
 func (s *subscription) conclude(j *job, err error) {
-	cause := j.attempt.end(errReturned)
+	cause := j.attempt.close()
 	switch {
 	case cause != nil && s.tookAway(j.attempt):
 		j.outcome.kind = outcomeAbandoned
@@ -142,6 +140,9 @@ func (s *subscription) conclude(j *job, err error) {
 		s.failed(j, timedOut(err, s.sub.Timeout))
 	default:
 		s.failed(j, err)
+	}
+	if j.outcome.kind != outcomeAbandoned && j.flight.careful {
+		s.acquit(j.flight)
 	}
 }
 

@@ -13,19 +13,26 @@ import (
 // somebody waits for it: most sends do not wait.
 type boundedContext struct {
 	context.Context
-	clock eventbus.Clock
-	limit time.Duration
+	limits *limits
 
 	mu     sync.Mutex
 	until  time.Time // the end of the time-out, from when somebody asks
 	real   context.Context
 	cancel context.CancelCauseFunc
 	timer  eventbus.Timer
+	unhook func() bool // from the end of all sending
+}
+
+// limits are what bounds every send of a bus.
+type limits struct {
+	clock   eventbus.Clock
+	timeOut time.Duration
+	over    context.Context // ends when the bus gives up
 }
 
 // begin makes it ready for a call; end releases what the call has made.
-func (c *boundedContext) begin(ctx context.Context, clock eventbus.Clock, limit time.Duration) {
-	c.Context, c.clock, c.limit, c.until = ctx, clock, limit, time.Time{}
+func (c *boundedContext) begin(ctx context.Context, l *limits) {
+	c.Context, c.limits, c.until = ctx, l, time.Time{}
 }
 
 // It reports whether somebody may still refer to the context.
@@ -37,11 +44,13 @@ func (c *boundedContext) end() (used bool) {
 		return false
 	}
 	c.timer.Stop()
+	c.unhook()
 	c.cancel(context.Canceled)
 	return true
 }
 
-// Done is closed when the call's own context ends, or after the time-out.
+// Done is closed when the call's own context ends, after the time-out, or when the
+// bus gives up.
 func (c *boundedContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,7 +58,8 @@ func (c *boundedContext) Done() <-chan struct{} {
 		var cancel context.CancelCauseFunc
 		c.real, cancel = context.WithCancelCause(c.Context)
 		c.cancel = cancel
-		c.timer = c.clock.AfterFunc(c.left(), func() { cancel(context.DeadlineExceeded) })
+		c.timer = c.limits.clock.AfterFunc(c.left(), func() { cancel(context.DeadlineExceeded) })
+		c.unhook = context.AfterFunc(c.limits.over, func() { cancel(context.Canceled) })
 	}
 	return c.real.Done()
 }
@@ -68,9 +78,9 @@ func (c *boundedContext) Deadline() (time.Time, bool) {
 // left is what is left of the time-out, which begins now unless it has begun. The
 // lock is held.
 func (c *boundedContext) left() time.Duration {
-	now := c.clock.Now()
+	now := c.limits.clock.Now()
 	if c.until.IsZero() {
-		c.until = now.Add(c.limit)
+		c.until = now.Add(c.limits.timeOut)
 	}
 	return c.until.Sub(now)
 }

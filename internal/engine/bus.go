@@ -32,6 +32,7 @@ type Bus struct {
 	mu      sync.Mutex
 	started bool
 	subs    map[string]*subscription // by group; joining ones are nil
+	joining sync.WaitGroup           // those
 	groups  map[string]bool          // service groups that the dead letters are bound to
 	down    chan struct{}            // closed when Shutdown is through
 }
@@ -99,6 +100,10 @@ func (b *Bus) subscribe(ctx context.Context, sub eventbus.Subscriber) (*subscrip
 	if err := b.reserve(s); err != nil {
 		return nil, err
 	}
+	defer b.joining.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(b.sender.context, cancel)() // nor does it outlast the bus
 	member, err := b.backend.Transport.Join(ctx, Group{Name: s.group, Patterns: s.patterns, From: sub.From})
 	if err != nil {
 		b.forget(s.group)
@@ -135,6 +140,7 @@ func (b *Bus) reserve(s *subscription) error {
 	if err := b.types.bindAll(s.sub.Handler); err != nil {
 		return err
 	}
+	b.joining.Add(1)
 	b.subs[s.group] = nil
 	b.groups[s.sub.Group] = true
 	return nil

@@ -38,11 +38,11 @@ func (c *suspicion) look(x *flight, known map[string]Tries) {
 			x.recall(t)
 		}
 	}
-	if c.state == undecided {
+	switch {
+	case c.state == undecided && x.Redelivered > 0:
+		c.state = careful
+	case c.state == undecided, x.Redelivered == 0 && c.untried == 0: // nothing runs that it would be beside
 		c.state = trusting
-		if x.Redelivered > 0 {
-			c.state = careful
-		}
 	}
 	if c.state == careful {
 		x.careful = true
@@ -121,18 +121,38 @@ func (f *feed) clear(x *flight) {
 	f.release(x)
 }
 
+// suspected is a flight that the ledger holds as the suspect, and what else it was
+// told of it.
+type suspected struct {
+	origin string
+	tries  Tries
+}
+
 // suspect writes the flight into the ledger as the suspect, before its handler is
 // called.
-func (s *subscription) suspect(x *flight, yes bool) {
+func (s *subscription) suspect(x *flight) {
 	if s.bus.backend.Ledger == nil {
 		return
 	}
+	origin, t := x.origin(), x.past.tries()
 	s.mu.Lock()
 	x.recorded = true
+	s.suspects[x] = suspected{origin, t}
 	s.mu.Unlock()
-	t := x.past.tries()
-	t.Suspect = yes
-	x.feed.save(s.settling, map[string]Tries{x.origin(): t})
+	t.Suspect = true
+	x.feed.save(s.settling, map[string]Tries{origin: t})
+}
+
+// acquit takes the suspicion back once the handler has returned: that the flight is
+// settled is not certain yet.
+func (s *subscription) acquit(x *flight) {
+	s.mu.Lock()
+	_, was := s.suspects[x]
+	delete(s.suspects, x)
+	s.mu.Unlock()
+	if was && s.settling.Err() == nil {
+		x.feed.save(s.settling, map[string]Tries{x.origin(): x.past.tries()})
+	}
 }
 
 // tries is what the ledger is told.
@@ -143,36 +163,67 @@ func (h *history) tries() Tries {
 // recall loads what the ledger knows of deliveries that were handed over before.
 func (f *feed) recall(ds []*Delivery) map[string]Tries {
 	ledger := f.s.bus.backend.Ledger
-	if ledger == nil {
+	again := func(d *Delivery) bool { return d.Redelivered > 0 }
+	if ledger == nil || !slices.ContainsFunc(ds, again) {
 		return nil
 	}
-	for i := range ds {
-		if ds[i].Redelivered == 0 {
-			continue
-		}
-		known, err := ledger.Load(f.s.settling, f.s.group)
-		if err != nil {
-			f.s.bus.notices.warn("the ledger of attempts cannot be read: they are counted anew", f.s.group, failure(err))
-		}
-		return known
+	running := f.s.underSuspicion()
+	known, err := ledger.Load(f.s.settling, f.s.group)
+	if err != nil {
+		f.s.bus.notices.warn("the ledger of attempts cannot be read: they are counted anew", f.s.group, failure(err))
 	}
-	return nil
+	for _, origin := range running {
+		if t, ok := known[origin]; ok {
+			t.Suspect = false // this process has not died of it: its handler still runs here
+			known[origin] = t
+		}
+	}
+	return known
 }
 
-// keepTries writes into the ledger how often the flights were tried that are given
-// back.
-func (f *feed) keepTries(ctx context.Context) {
-	tries := map[string]Tries{}
-	f.s.mu.Lock()
-	for x := f.flights.first; x != nil; x = x.after {
-		if x.lane.first == x && x.lane.state == laneRunning {
-			continue // it overran the shutdown, and is still its worker's
+// underSuspicion returns the origins of the suspects that run.
+func (s *subscription) underSuspicion() (origins []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.suspects {
+		origins = append(origins, x.origin)
+	}
+	return origins
+}
+
+// leave notes how often a flight was tried whose source is gone. The lock is held.
+func (f *feed) leave(x *flight) {
+	if f.gone && x.tells() {
+		if f.left == nil {
+			f.left = map[string]Tries{}
 		}
-		if x.recorded || x.past.attempts > x.past.facts.Attempts {
+		f.left[x.origin()] = x.past.tries()
+	}
+}
+
+// tells reports whether the ledger is to be told of a flight that is given back.
+func (f *flight) tells() bool { return f.recorded || f.past.attempts > f.past.facts.Attempts }
+
+// keepTries writes into the ledger how often the flights were tried that are given
+// back, or went with their source.
+func (f *feed) keepTries(ctx context.Context) {
+	s := f.s
+	s.mu.Lock()
+	tries := f.left
+	f.left = nil
+	if tries == nil {
+		tries = map[string]Tries{}
+	}
+	for x := f.flights.first; x != nil; x = x.after {
+		if x.lane.first == x && x.lane.state == laneRunning { // it is still its worker's
+			if u, ok := s.suspects[x]; ok && s.halted { // and has overrun the end, which is no crash
+				tries[u.origin] = u.tries
+			}
+		} else if x.tells() {
 			tries[x.origin()] = x.past.tries()
 		}
 	}
-	f.s.mu.Unlock()
+	s.mu.Unlock()
 	if len(tries) > 0 {
 		f.save(ctx, tries)
 	}

@@ -88,10 +88,21 @@ func (a *attempt) real() context.Context {
 	return a.inner.Context
 }
 
-// end ends the attempt, if it has not ended, or returns what ended it before.
-func (a *attempt) end(cause error) (before error) {
+// end ends the attempt, if it has not ended; the first cause stays.
+func (a *attempt) end(cause error) {
 	a.mu.Lock()
-	a.returned = a.returned || cause == errReturned
+	_ = a.finish(cause)
+}
+
+// close ends the attempt whose handler has returned, or returns what ended it before.
+func (a *attempt) close() (before error) {
+	a.mu.Lock()
+	a.returned = true
+	return a.finish(errReturned)
+}
+
+// finish unlocks mu.
+func (a *attempt) finish(cause error) (before error) {
 	if before = a.cause; before != nil {
 		a.mu.Unlock()
 		return before

@@ -3,9 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
-	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
@@ -24,12 +24,14 @@ type feed struct {
 	flights   flights
 	seq       uint64
 	waits     bool      // the receiver waits for room
+	asks      bool      // it is to receive though there may be none
 	fullSince time.Time // when the window became full
 	gone      bool      // nothing can be acknowledged any more
 	drained   chan struct{}
 	acks      []Receipt
 	forgets   []string // origins that the ledger can forget
 	suspicion suspicion
+	left      map[string]Tries // what the ledger is to be told of flights that went with the source
 }
 
 func newFeed(s *subscription, source Source) *feed {
@@ -59,7 +61,7 @@ func (f *feed) run() {
 			outage.over(s)
 			f.admit(ds)
 		case isGone(err):
-			f.lose()
+			f.lose(err)
 			return
 		case s.receiving.Err() != nil:
 			return
@@ -72,31 +74,6 @@ func (f *feed) run() {
 
 func isGone(err error) bool { return errors.Is(err, ErrGone) }
 
-// outage is a time in which a source does not answer.
-type outage struct {
-	tries int
-	since time.Time
-	err   error
-}
-
-func (o *outage) begin(s *subscription, err error) {
-	if o.tries++; o.tries == 1 {
-		o.since, o.err = s.bus.clock.Now(), err
-	}
-	s.bus.notices.warn("cannot receive", s.group, failure(err))
-}
-
-func (o *outage) over(s *subscription) {
-	if o.tries == 0 {
-		return
-	}
-	s.mu.Lock()
-	s.stats.Reconnections++
-	s.mu.Unlock()
-	s.tellReconnected(eventbus.Reconnected{Tries: o.tries, Down: s.bus.clock.Now().Sub(o.since), Err: o.err})
-	*o = outage{}
-}
-
 // awaitRoom returns how many deliveries may be received, or 0 when none may be any
 // more.
 func (f *feed) awaitRoom() int {
@@ -104,8 +81,11 @@ func (f *feed) awaitRoom() int {
 	for {
 		s.mu.Lock()
 		n := f.vacancy()
+		if f.asks {
+			f.asks, n = false, max(n, 1)
+		}
 		f.wait(n == 0)
-		if f.waits && f.fullSince.IsZero() && f.flights.n >= s.bus.options.Window {
+		if f.waits && f.fullSince.IsZero() && f.full() {
 			f.fullSince = s.bus.clock.Now()
 		}
 		s.mu.Unlock()
@@ -126,18 +106,31 @@ func (f *feed) awaitRoom() int {
 // vacancy is how many more deliveries the feed may take now. Single places are not
 // filled while there is other work, so that deliveries come in batches.
 func (f *feed) vacancy() int {
-	window, span := f.s.bus.options.Window, f.s.bus.backend.Traits.Span
+	window := f.s.bus.options.Window
 	free := window - f.flights.n
 	switch {
 	case free <= 0, f.closed():
 		return 0
 	case free < window/4 && f.s.ready.first != nil:
 		return 0
-	case span > 0 && f.flights.n > 0:
-		free = min(free, span-int(f.seq-f.flights.first.seq))
 	}
-	return max(free, 0)
+	return min(free, f.span())
 }
+
+// span is how many more deliveries may be finished behind the first that is not.
+func (f *feed) span() int {
+	span := f.s.bus.backend.Traits.Span
+	switch {
+	case span == 0:
+		return math.MaxInt
+	case f.flights.n == 0:
+		return span + 1
+	}
+	return max(0, span-int(f.seq-f.flights.first.seq))
+}
+
+// full reports whether nothing more may be received before something is settled.
+func (f *feed) full() bool { return f.flights.n >= f.s.bus.options.Window || f.span() == 0 }
 
 // admit puts deliveries into their lanes.
 func (f *feed) admit(ds []*Delivery) {
@@ -191,6 +184,9 @@ func (f *feed) forget(x *flight) {
 		close(f.drained)
 		f.drained = nil
 	}
+	if !f.full() { // there is progress, even if places are not filled one by one
+		f.fullSince = time.Time{}
+	}
 	f.recheck()
 }
 
@@ -224,80 +220,22 @@ func wakeUp(c chan struct{}) {
 	}
 }
 
-// lose drops what the feed had received, since its source is gone: others are
-// handed it, or the next feed is.
-func (f *feed) lose() {
-	s := f.s
-	s.mu.Lock()
-	f.gone = true
-	f.drained = make(chan struct{})
-	drained := f.drained
-	cancelled := s.loseAll(f)
-	s.mu.Unlock()
-	for _, a := range cancelled {
-		a.end(eventbus.ErrInterrupted)
-	}
-	ended, stop := s.bus.after(grace)
-	select {
-	case <-drained:
-	case <-ended:
-	case <-s.receiving.Done():
-	}
-	stop()
-	f.close(s.settling)
-}
-
-// loseAll drops the flights of a feed that is gone, but for those under way: they
-// are marked, and their attempts returned. The lock is held.
-func (s *subscription) loseAll(f *feed) (cancelled []*attempt) {
-	s.stats.Reconnections++
-	for x := f.flights.first; x != nil; {
-		next := x.after
-		if a, busy := s.lose(x); a != nil {
-			cancelled = append(cancelled, a)
-		} else if !busy {
-			s.drop(x)
-		}
-		x = next
-	}
-	if f.flights.n == 0 && f.drained != nil {
-		close(f.drained)
-		f.drained = nil
-	}
-	return cancelled
-}
-
-// lose marks the flight as one that cannot be settled any more, and returns its
-// attempt if its handler runs; busy is whether a worker has it at all.
-func (s *subscription) lose(x *flight) (a *attempt, busy bool) {
-	x.lost = true
-	l := x.lane
-	if l.first != x || l.state != laneRunning {
-		return nil, false
-	}
-	for _, list := range []*attempts{&s.running, &s.overdue} {
-		for a := list.first; a != nil; a = a.next {
-			if a.flight == x {
-				return a, true
-			}
-		}
-	}
-	return nil, true
-}
-
 // close ends the settler and gives the source back what was not acknowledged.
 func (f *feed) close(ctx context.Context) {
+	s := f.s
 	close(f.quit)
 	<-f.ended
-	f.keepTries(ctx)
-	if err := f.source.Close(ctx); err != nil && ctx.Err() == nil {
-		f.s.bus.notices.warn("a source cannot be closed", f.s.group, failure(err))
-	}
-	f.s.mu.Lock()
-	defer f.s.mu.Unlock()
+	s.mu.Lock()
 	f.gone = true
 	for x := f.flights.first; x != nil; x = x.after {
 		x.lost = true // a handler that overran the end may still have it
 	}
-	delete(f.s.feeds, f)
+	s.mu.Unlock()
+	f.keepTries(ctx)
+	if err := f.source.Close(ctx); err != nil && ctx.Err() == nil {
+		s.bus.notices.warn("a source cannot be closed", s.group, failure(err))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.feeds, f)
 }

@@ -17,26 +17,35 @@ type sender struct {
 	traits    Traits
 
 	mu      sync.Mutex
-	shards  map[uint32]*shard
+	shards  map[shardKey]*shard
 	closed  bool
 	busy    sync.WaitGroup // shards with a goroutine of their own, and callers that send
 	stop    context.CancelFunc
 	context context.Context // of sending: ends when the bus gives up
+	limits  limits
+}
+
+// shardKey names a shard. What waits for no bound has a shard of its own: behind a
+// Send that waits for room, a handler that publishes would wait for itself.
+type shardKey struct {
+	number uint32
+	beyond bool
 }
 
 func newSender(b *Bus) *sender {
-	s := &sender{bus: b, transport: b.backend.Transport, traits: b.backend.Traits, shards: map[uint32]*shard{}}
+	s := &sender{bus: b, transport: b.backend.Transport, traits: b.backend.Traits, shards: map[shardKey]*shard{}}
 	if s.traits.Batch == 0 {
 		s.traits.Batch = 256
 	}
 	s.context, s.stop = context.WithCancel(context.Background())
+	s.limits = limits{b.clock, b.options.PublishTimeout, s.context}
 	return s
 }
 
 // publish stores the messages of a call and returns an error by index, or nil.
 func (s *sender) publish(ctx context.Context, c *call) []error {
 	if s.traits.Immediate {
-		c.bound.begin(ctx, s.bus.clock, s.bus.options.PublishTimeout)
+		c.bound.begin(ctx, &s.limits)
 		errs := s.transport.Send(&c.bound, c.messages)
 		c.spent = c.bound.end()
 		return errs
@@ -89,7 +98,7 @@ func (s *sender) through(ctx context.Context, ms []Message) []error {
 // time-out let them. What is being sent by then ends by the time-out of its batch.
 func (s *sender) queue(ctx context.Context, parcels []*parcel, o *outcomes) {
 	var bound boundedContext
-	bound.begin(ctx, s.bus.clock, s.bus.options.PublishTimeout)
+	bound.begin(ctx, &s.limits)
 	defer bound.end()
 	for _, p := range parcels {
 		p.shard.add(&bound, p)
@@ -112,13 +121,13 @@ func (s *sender) queue(ctx context.Context, parcels []*parcel, o *outcomes) {
 // sort puts the messages into a parcel for each of their shards, in order.
 func (s *sender) sort(ms []Message, o *outcomes) []*parcel {
 	var parcels []*parcel
-	byShard := map[uint32]*parcel{}
+	byShard := map[shardKey]*parcel{}
 	for i := range ms {
-		n := s.transport.Shard(ms[i].To, ms[i].Key)
-		p := byShard[n]
+		k := shardKey{s.transport.Shard(ms[i].To, ms[i].Key), ms[i].Beyond}
+		p := byShard[k]
 		if p == nil {
-			p = &parcel{shard: s.shard(n), outcomes: o}
-			byShard[n] = p
+			p = &parcel{shard: s.shard(k), outcomes: o}
+			byShard[k] = p
 			parcels = append(parcels, p)
 		}
 		p.messages = append(p.messages, ms[i])
@@ -127,13 +136,13 @@ func (s *sender) sort(ms []Message, o *outcomes) []*parcel {
 	return parcels
 }
 
-func (s *sender) shard(n uint32) *shard {
+func (s *sender) shard(k shardKey) *shard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sh := s.shards[n]
+	sh := s.shards[k]
 	if sh == nil {
 		sh = newShard(s)
-		s.shards[n] = sh
+		s.shards[k] = sh
 	}
 	return sh
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"runtime"
-	"time"
 
 	"github.com/seed-28af575d/eventbus"
 )
@@ -21,10 +20,12 @@ func (f *feed) settle() {
 		timer = f.s.bus.clock.AfterFunc(every, func() { wakeUp(keep) })
 		defer timer.Stop()
 	}
-	failures := 0
-	for {
+	var stir <-chan struct{} = f.stir // or the end of a pause
+	stop := func() {}
+	defer func() { stop() }()
+	for failures := 0; ; {
 		select {
-		case <-f.stir:
+		case <-stir:
 			runtime.Gosched() // who else can run now may have something to acknowledge too
 		case <-keep:
 			f.keep()
@@ -36,11 +37,10 @@ func (f *feed) settle() {
 		}
 		if err := f.flush(); err != nil {
 			failures++
-			f.pause(f.s.bus.pauseAfter(failures))
-			wakeUp(f.stir)
+			stir, stop = f.s.bus.after(f.s.bus.pauseAfter(failures))
 			continue
 		}
-		failures = 0
+		failures, stir = 0, f.stir
 	}
 }
 
@@ -49,16 +49,6 @@ func (f *feed) last() {
 	s := f.s
 	for failures := 1; f.flush() != nil && s.settling.Err() == nil; failures++ {
 		s.bus.sleep(s.settling, s.bus.pauseAfter(failures))
-	}
-}
-
-// pause waits before the next try, or until the feed ends.
-func (f *feed) pause(d time.Duration) {
-	ended, stop := f.s.bus.after(d)
-	defer stop()
-	select {
-	case <-ended:
-	case <-f.quit:
 	}
 }
 
@@ -76,22 +66,43 @@ func (f *feed) flush() error {
 	}
 	err := f.source.Ack(s.settling, acks)
 	if isGone(err) {
-		return nil // the receiver is told the same, or will be
+		f.ask()
+		return nil
 	}
+	f.acknowledged(acks, forgets, err)
+	if err != nil {
+		s.bus.notices.warn("cannot acknowledge", s.group, failure(err))
+		return err
+	}
+	if len(forgets) > 0 {
+		f.erase(forgets)
+	}
+	return nil
+}
+
+// acknowledged takes the outcome of an Ack into account.
+func (f *feed) acknowledged(acks []Receipt, forgets []string, err error) {
+	s := f.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
 		f.acks = append(acks, f.acks...)
 		f.forgets = append(forgets, f.forgets...)
-		s.bus.notices.warn("cannot acknowledge", s.group, failure(err))
-		return err
+		return
 	}
 	s.stats.Acked += uint64(len(acks))
-	f.reuse(acks)
-	if len(forgets) > 0 {
-		f.erase(forgets)
+	if f.acks == nil {
+		f.acks = acks[:0] // to be used again
 	}
-	return nil
+}
+
+// ask lets the receiver ask for one delivery, whatever room there is: if the source
+// is gone it says so to the receiver too.
+func (f *feed) ask() {
+	f.s.mu.Lock()
+	f.asks = true
+	f.s.mu.Unlock()
+	wakeUp(f.room)
 }
 
 // keep extends the leases of all that is under way, and gives up what was lost.
@@ -107,7 +118,10 @@ func (f *feed) keep() {
 		return
 	}
 	lost, err := f.source.Keep(s.settling, rs)
-	if err != nil && !isGone(err) {
+	switch {
+	case isGone(err):
+		f.ask()
+	case err != nil:
 		s.bus.notices.warn("cannot extend leases", s.group, failure(err))
 	}
 	if len(lost) > 0 {
@@ -140,13 +154,6 @@ func (f *feed) loseSome(lost []Receipt) {
 		a.end(eventbus.ErrInterrupted)
 	}
 	s.bus.notices.warn("leases were lost: others are handed these events too", s.group)
-}
-
-// reuse keeps the slice for the next acks. The lock is held.
-func (f *feed) reuse(acks []Receipt) {
-	if f.acks == nil {
-		f.acks = acks[:0]
-	}
 }
 
 // erase lets the ledger forget what was settled.

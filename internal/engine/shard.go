@@ -53,7 +53,7 @@ func (h *shard) lead() bool {
 // over to another one if more has come.
 func (h *shard) serve(ctx context.Context, p *parcel) {
 	var bound boundedContext
-	bound.begin(ctx, h.sender.bus.clock, h.sender.bus.options.PublishTimeout)
+	bound.begin(ctx, &h.sender.limits)
 	h.send(&bound, []*parcel{p})
 	bound.end()
 	h.mu.Lock()
@@ -124,7 +124,7 @@ func (h *shard) flush() {
 			return
 		}
 		var bound boundedContext
-		bound.begin(h.sender.context, h.sender.bus.clock, h.sender.bus.options.PublishTimeout)
+		bound.begin(h.sender.context, &h.sender.limits)
 		h.send(&bound, batch)
 		bound.end()
 	}

@@ -57,7 +57,7 @@ func (s *subscription) end(why error) {
 func (s *subscription) close() {
 	select {
 	case <-s.idle:
-	case <-s.settling.Done(): // the time was up, and some handlers do not return
+	case <-s.overrun: // the time was up, and some handlers do not return
 	}
 	s.loops.Wait()
 	for _, f := range s.openFeeds() {
@@ -97,6 +97,7 @@ func (s *subscription) openFeeds() []*feed {
 func (s *subscription) hurry(ctx context.Context) error {
 	unfinished := s.interrupt()
 	s.await(windDown, s.idle)
+	s.late.Do(func() { close(s.overrun) })
 	s.await(lastRest, s.done)
 	s.giveUp(context.Cause(ctx))
 	if len(unfinished) > 0 {
@@ -171,6 +172,7 @@ func (b *Bus) close() {
 	for _, s := range subs {
 		<-s.done
 	}
+	b.joining.Wait()
 	// Nothing is left that could publish; what is under way ends by its own time-out.
 	ctx, cancel := context.WithCancel(b.sender.context)
 	defer cancel()
@@ -184,6 +186,8 @@ func (b *Bus) close() {
 // hurry is what Shutdown does when its time is up.
 func (b *Bus) hurry(ctx context.Context) error {
 	b.sender.stop()
+	ended, stop := b.after(windDown + lastRest)
+	defer stop()
 	subs := b.subscriptions()
 	outcomes := make(chan error, len(subs))
 	for _, s := range subs {
@@ -203,6 +207,13 @@ func (b *Bus) hurry(ctx context.Context) error {
 	if len(all.Handling) > 0 {
 		slices.SortFunc(all.Handling, func(x, y eventbus.Unfinished) int { return x.Since.Compare(y.Since) })
 		others = append(others, &all)
+	}
+	select {
+	case <-b.down:
+	case <-ended:
+		if len(others) == 0 {
+			return fmt.Errorf("eventbus: shutdown: the backend did not let go in time: %w", ctx.Err())
+		}
 	}
 	return errors.Join(others...)
 }

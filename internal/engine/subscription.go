@@ -25,6 +25,8 @@ type subscription struct {
 	giveUp    context.CancelCauseFunc
 	loops     sync.WaitGroup // the goroutines that receive
 	ending    sync.Once
+	overrun   chan struct{} // closed when the end waits for its handlers no longer
+	late      sync.Once
 	done      chan struct{}
 
 	mu        sync.Mutex
@@ -39,7 +41,9 @@ type subscription struct {
 	ready     laneQueue
 	idleLanes laneList
 	hangar    hangar
+	suspects  map[*flight]suspected // that run
 	feeds     map[*feed]struct{}
+	away      outage   // since a source was lost
 	waiting   int      // feeds that wait for room
 	running   attempts // in the order of their deadlines
 	overdue   attempts // in the order in which their grace ends
@@ -59,9 +63,13 @@ func newSubscription(b *Bus, sub eventbus.Subscriber) *subscription {
 		group: sub.Group + "." + sub.Name,
 		done:  make(chan struct{}),
 		idle:  make(chan struct{}),
-		lanes: map[laneKey]*lane{},
-		feeds: map[*feed]struct{}{},
-		stats: eventbus.SubscriberStats{Group: sub.Group, Subscriber: sub.Name},
+
+		overrun: make(chan struct{}),
+		lanes:   map[laneKey]*lane{},
+		feeds:   map[*feed]struct{}{},
+
+		suspects: map[*flight]suspected{},
+		stats:    eventbus.SubscriberStats{Group: sub.Group, Subscriber: sub.Name},
 	}
 	for _, p := range sub.Events {
 		s.patterns = append(s.patterns, eventbus.Pattern(p))
@@ -99,6 +107,7 @@ func (s *subscription) live() {
 		source, err := s.member.Next(s.receiving)
 		switch {
 		case err == nil:
+			s.back()
 			failures = 0
 			s.loops.Go(newFeed(s, source).run)
 		case s.receiving.Err() != nil:
@@ -108,10 +117,27 @@ func (s *subscription) live() {
 			return
 		default:
 			failures++
+			s.missed(err)
 			s.bus.notices.warn("no source of events", s.group, failure(err))
 			s.bus.sleep(s.receiving, s.bus.pauseAfter(failures))
 		}
 	}
+}
+
+// missed notes a failure to get another source.
+func (s *subscription) missed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away.note(s.bus.clock.Now(), err)
+}
+
+// back ends the time without a source that was lost.
+func (s *subscription) back() {
+	s.mu.Lock()
+	away := s.away
+	s.away = outage{}
+	s.mu.Unlock()
+	away.over(s)
 }
 
 // Pause starts no further handler until Resume.

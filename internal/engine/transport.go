@@ -30,7 +30,8 @@ type Transport interface {
 	// eventbus.ErrUnknown (sent again only where the message is a move, which is
 	// idempotent). It returns soon after ctx ends and retains neither ctx nor ms.
 	Send(ctx context.Context, ms []Message) []error
-	// Shard spreads messages: of one shard only one Send is under way at a time.
+	// Shard spreads messages: of one shard only one Send is under way at a time, and
+	// one more of messages that are Beyond.
 	Shard(to Address, key string) uint32
 	// Join makes a member of the group. On return the group exists and its start is
 	// durable.

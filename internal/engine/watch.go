@@ -35,23 +35,22 @@ func (s *subscription) check() {
 	now := s.bus.clock.Now()
 	s.mu.Lock()
 	var late []*attempt
-	for a := s.running.first; a != nil && now.Sub(a.began) >= s.sub.Timeout; a = s.running.first {
-		a.leave()
-		if a.over() { // what is left to do is not its handler's
-			continue
-		}
-		a.told = now.Sub(a.began)
-		s.overdue.push(a)
-		late = append(late, a)
-	}
 	var next *attempt
-	for a := s.overdue.first; a != nil && now.Sub(a.began) >= a.told+grace; a = next {
+	for a := s.running.first; a != nil && now.Sub(a.began) >= s.sub.Timeout; a = next {
 		next = a.next
 		switch {
-		case a.over():
+		case a.over(): // what is left to do is not its handler's
 			a.leave()
 		case a.event.Load() != nil: // else it is not in its handler yet: the ledger is slow
 			a.leave()
+			a.told = now.Sub(a.began)
+			s.overdue.push(a)
+			late = append(late, a)
+		}
+	}
+	for a := s.overdue.first; a != nil && now.Sub(a.began) >= a.told+grace; a = s.overdue.first {
+		a.leave()
+		if !a.over() {
 			s.abandon(a, now)
 		}
 	}
@@ -68,10 +67,12 @@ func (s *subscription) check() {
 // nextDeadline is how long to wait before the next check.
 func (s *subscription) nextDeadline(now time.Time) (wait time.Duration, ok bool) {
 	if a := s.running.first; a != nil {
-		wait, ok = s.sub.Timeout-now.Sub(a.began), true
+		if wait, ok = s.sub.Timeout-now.Sub(a.began), true; wait <= 0 { // its ledger is slow
+			wait = grace / 10
+		}
 	}
 	if a := s.overdue.first; a != nil {
-		left := max(a.told+grace-now.Sub(a.began), grace/10)
+		left := a.told + grace - now.Sub(a.began)
 		if !ok || left < wait {
 			wait, ok = left, true
 		}

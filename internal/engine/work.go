@@ -80,6 +80,7 @@ func (s *subscription) take(j *job, now time.Time) bool {
 		s.hungry()
 		return true
 	}
+	s.hungry()
 	return false
 }
 
@@ -102,6 +103,18 @@ func (s *subscription) begin(f *flight, now time.Time) *attempt {
 		s.arm(now, s.sub.Timeout)
 	}
 	return a
+}
+
+// beginAgain lets the attempt's time begin now: the ledger may have taken long.
+func (s *subscription) beginAgain(j *job) {
+	j.now = s.bus.clock.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := j.attempt; a.list != nil {
+		a.leave()
+		a.began = j.now
+		s.running.push(a)
+	}
 }
 
 // leave ends a worker.
@@ -157,6 +170,7 @@ func (s *subscription) finish(j *job) {
 	}
 	o := &j.outcome
 	if f.lost { // whatever came of it, others are handed it again
+		f.feed.leave(f)
 		s.drop(f)
 		return
 	}
@@ -218,6 +232,7 @@ func (s *subscription) drop(f *flight) {
 	if f.past.failures > 0 {
 		s.trouble = nil // others in trouble say so again soon
 	}
+	delete(s.suspects, f)
 	f.feed.forget(f)
 	s.hangar.park(f)
 	switch {
