@@ -64,7 +64,7 @@ var refusing = []test{
 			for field, e := range map[string]eventbus.DomainEvent{
 				"id":                order("a", 1).WithID(strings.Repeat("x", 201)),
 				"type":              eventbus.NewRaw("order..created", "a", "", nil),
-				"aggregate_type":    eventbus.DomainEvent{ID: "1", Type: "order.created", AggregateType: "two words"},
+				"aggregate_type":    {ID: "1", Type: "order.created", AggregateType: "two words"},
 				"aggregate_id":      order(strings.Repeat("a", 201), 1).WithID("1"),
 				"aggregate_version": order("a", 1).WithVersion(-1),
 				"tenant_id":         order("a", 1).WithTenant("\xff"),

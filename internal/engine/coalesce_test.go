@@ -153,7 +153,7 @@ func TestTheRoomOfAShardIsBounded(t *testing.T) {
 		pass(time.Second)
 		require.True(r, full.done() && waits.done())
 		require.NoError(r, waits.err)
-		require.Equal(r, 2+shardRoom, len(slices.Concat(r.fake.keys()...)))
+		require.Len(r, slices.Concat(r.fake.keys()...), 2+shardRoom)
 	})
 }
 

@@ -144,6 +144,24 @@ func TestARunningSuspectIsNotChargedByItsOwnProcess(t *testing.T) {
 	})
 }
 
+// A crash between the burial of an event and its ack buries it once more, and makes
+// no second letter.
+func TestACrashAfterABurialMakesOneLetter(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		_, source := r.on(failing(newJournal(), eventbus.Permanent(errBoom), map[string]int{"1": 9}))
+		source.ackErrs = []error{ErrGone}
+		source.feed(deliveries("a:1")...)
+		synctest.Wait()
+		source.end()
+		next := r.member("mailer").open()
+		next.feed(again(deliveries("a:1")...)...)
+		pass(time.Second)
+		require.Equal(r, []uint64{1}, next.acked())
+		require.Equal(r, 2, r.letters.puts)
+		require.Len(r, r.buried(), 1)
+	})
+}
+
 func TestAttemptsAreWrittenAtShutdownAndTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := newRig(t, settings{})
