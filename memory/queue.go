@@ -23,10 +23,6 @@ type item struct {
 // not stay large.
 const spareItems = 256
 
-// smallData is how large an event may be that a spare item keeps until it is used
-// again: clearing it would take longer than all else that is done with it here.
-const smallData = 1 << 10
-
 // queue is a group: what waits for its members. It outlives them.
 type queue struct {
 	name  string
@@ -90,9 +86,7 @@ func (q *queue) reuse(it *item) {
 		q.items.Put(it)
 		return
 	}
-	if it.Event == nil || len(it.event.Data()) > smallData {
-		*it = item{} // or it would keep its event alive
-	}
+	*it = item{} // or it would keep its event alive
 	it.next, q.spare = q.spare, it
 	q.spares++
 }
