@@ -117,12 +117,20 @@ func TestALedgerThatFailsStopsNothing(t *testing.T) {
 func TestASlowLedgerMakesNoHandlerStuck(t *testing.T) {
 	virtual(t, settings{}, func(r *rig) {
 		r.ledger.took = time.Minute
-		_, source := r.join(eventbus.Subscriber{Timeout: 10 * time.Second, Handler: eventbus.HandlerFunc(succeed)})
+		_, source := r.join(eventbus.Subscriber{Timeout: 10 * time.Second, Handler: eventbus.HandlerFunc(
+			func(ctx context.Context, _ eventbus.DomainEvent) error {
+				until, _ := ctx.Deadline()
+				require.Equal(r, 10*time.Second, time.Until(until), "its time begins when it is called")
+				rest(9 * time.Second)
+				require.NoError(r, ctx.Err())
+				return nil
+			})})
 		source.feed(again(deliveries("a:1", "b:2")...)...)
 		pass(10 * time.Minute)
 		require.Equal(r, []uint64{1, 2}, source.acked())
 		require.Zero(r, r.stats().Stuck)
 		require.Equal(r, uint64(2), r.stats().Handled)
+		require.Equal(r, 9*time.Second, saw(r.seen, &r.seen.handled)[0].Took)
 	})
 }
 

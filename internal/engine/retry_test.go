@@ -144,7 +144,7 @@ func TestAnUnorderedSubscriberSendsTheEventToItsGroupAgain(t *testing.T) {
 			require.Len(r, m.Header, len(back.Header))
 			source.feed(&Delivery{Message: m, Origin: Origin{Topic: "retries", N: 10}})
 			pass(time.Minute)
-			require.Equal(r, []string{"0s 1", "0s 2"}, j.all()[:2])
+			require.ElementsMatch(r, []string{"0s 1", "0s 2"}, j.all()[:2])
 			require.Len(r, j.all(), 4)
 			l := r.buried()[0]
 			require.Equal(r, []any{3, "order/0/1", j.began}, []any{l.Attempts, l.Origin, l.FirstFailure.Local()})

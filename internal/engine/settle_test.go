@@ -60,8 +60,9 @@ func TestAcksThatFailAreRepeated(t *testing.T) {
 		require.Empty(r, source.acked())
 		source.feed(deliveries("a:3")...)
 		pass(10 * time.Second)
-		require.Equal(r, []uint64{1, 2, 3}, source.acked())
-		require.Equal(r, []uint64{1, 2, 3}, source.acks[3], "in their order")
+		require.ElementsMatch(r, []uint64{1, 2, 3}, source.acked())
+		require.ElementsMatch(r, []uint64{1, 2, 3}, source.acks[3])
+		require.Equal(r, uint64(3), source.acks[3][2], "what failed goes first")
 		require.Contains(r, r.log.String(), `msg="eventbus: cannot acknowledge" error=boom`)
 	})
 }

@@ -16,7 +16,13 @@ func TestSuspendPausesTheWholeSubscriberAndCountsNoAttempt(t *testing.T) {
 	virtual(t, settings{}, func(r *rig) {
 		j := newJournal()
 		suspend := eventbus.Suspend(errBoom, 30*time.Second)
-		_, source := r.join(eventbus.Subscriber{Concurrency: 1, Handler: failing(j, suspend, map[string]int{"1": 5})})
+		fail := failing(j, suspend, map[string]int{"1": 5})
+		_, source := r.join(eventbus.Subscriber{Concurrency: 1, Handler: eventbus.HandlerFunc(
+			func(ctx context.Context, e eventbus.DomainEvent) error {
+				d, _ := eventbus.DeliveryOf(ctx)
+				require.Equal(r, 1, d.Attempt)
+				return fail(ctx, e)
+			})})
 		source.feed(deliveries("a:1", "b:2")...)
 		source.feed(deliveries("a:3")...)
 		pass(10 * time.Second)

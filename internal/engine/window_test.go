@@ -118,6 +118,31 @@ func TestSinglePlacesAreFilledOnceNothingElseIsReady(t *testing.T) {
 	})
 }
 
+// A free slot is enough for one more delivery, however long the others take.
+func TestSinglePlacesAreFilledWhileOthersRun(t *testing.T) {
+	virtual(t, settings{options: eventbus.Options{Window: 8}}, func(r *rig) {
+		sub, source := r.join(eventbus.Subscriber{Concurrency: 2, Handler: eventbus.HandlerFunc(
+			func(_ context.Context, e eventbus.DomainEvent) error {
+				switch {
+				case e.ID == "long":
+					rest(20 * time.Second)
+				case e.AggregateID[0] == 'k':
+					return eventbus.RetryAfter(errBoom, time.Minute)
+				}
+				return nil
+			})})
+		source.feed(many(0, 6)...)
+		synctest.Wait()
+		sub.Pause()
+		source.feed(deliveries("x:long")...)
+		synctest.Wait()
+		source.feed(deliveries("y:quick")...)
+		sub.Resume()
+		pass(time.Second)
+		require.Equal(r, []uint64{8}, source.acked())
+	})
+}
+
 // What was ready and went away with its source keeps no other source waiting.
 func TestLanesOfALostSourceStarveNobody(t *testing.T) {
 	virtual(t, settings{options: eventbus.Options{Window: 8}}, func(r *rig) {
