@@ -3,6 +3,7 @@ package eventbus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -118,6 +119,9 @@ func As[T any](bus EventBus) (T, bool) {
 // under a fresh context. It returns the error of Start or of Shutdown; that ctx
 // ended is no error. When Start fails, the bus is shut down too.
 func Run(ctx context.Context, bus EventBus, grace time.Duration) error {
+	if ctx == nil {
+		return fmt.Errorf("eventbus: run: %w", invalid("ctx", "must not be nil", ""))
+	}
 	startErr := bus.Start(ctx)
 	if startErr == nil {
 		<-ctx.Done()

@@ -155,7 +155,7 @@ type Projection interface{ Handler() Handler }
 // eventTypes returns the patterns that a handler declares.
 func eventTypes(h Handler) []string {
 	t, ok := h.(Typed)
-	if !ok {
+	if !ok || isNil(h) {
 		return nil
 	}
 	var names []string

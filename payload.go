@@ -2,6 +2,7 @@ package eventbus
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -20,7 +21,12 @@ const (
 // payloadNames returns the event type and, where the payload names one, the
 // aggregate type of a payload.
 func payloadNames(p EventTyper) (name, aggregate string, err error) {
-	if isNil(p) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = invalid("payload", fmt.Sprintf("its EventType or AggregateType panicked: %v", r), fmt.Sprintf("%T", p))
+		}
+	}()
+	if p == nil || reflect.TypeOf(p).Kind() == reflect.Pointer && isNil(p) {
 		return "", "", invalid("payload", "must not be nil", fmt.Sprintf("%T", p))
 	}
 	if reflect.TypeOf(p).Kind() == reflect.Pointer {
@@ -47,42 +53,72 @@ func encodePayload(v any) (data []byte, err error) {
 	if err != nil {
 		return nil, &ValidationError{Field: "payload", Rule: "must be encodable as JSON", Value: fmt.Sprintf("%T", v), Err: err}
 	}
-	if at := bytes.Index(data, []byte(`\ufffd`)); at >= 0 && hasInvalidUTF8(reflect.ValueOf(v), 0) {
+	if !utf8.Valid(data) { // of a MarshalJSON or a RawMessage
+		return nil, invalid("payload", "must be valid UTF-8", fmt.Sprintf("%T", v))
+	}
+	if at := bytes.Index(data, []byte(`\ufffd`)); at >= 0 && (&utf8Search{}).finds(reflect.ValueOf(v)) {
 		return nil, invalid("payload", fmt.Sprintf("invalid UTF-8 at byte %d", at), fmt.Sprintf("%T", v))
 	}
 	return data, checkDepth(data)
 }
 
-// hasInvalidUTF8 looks into v only after the encoder left its replacement mark.
-func hasInvalidUTF8(v reflect.Value, depth int) bool {
-	if depth > maxJSONDepth {
+// utf8Search looks for invalid UTF-8 in the strings of a value, as far as they are
+// encoded, only after the encoder left its replacement mark. What encodes itself is
+// not looked into.
+type utf8Search struct{ looked int }
+
+// mostLooked bounds the search in values that refer to one thing over and over.
+const mostLooked = 1_000_000
+
+var (
+	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+)
+
+func (u *utf8Search) finds(v reflect.Value) bool {
+	if u.looked++; u.looked > mostLooked || !v.IsValid() {
 		return false
+	}
+	if t := v.Type(); t.Implements(jsonMarshaler) {
+		return false
+	} else if t.Implements(textMarshaler) && v.CanInterface() && v.Kind() != reflect.Interface {
+		return u.inText(v)
 	}
 	switch v.Kind() {
 	case reflect.String:
 		return !utf8.ValidString(v.String())
 	case reflect.Pointer, reflect.Interface:
-		return !v.IsNil() && hasInvalidUTF8(v.Elem(), depth+1)
+		return !v.IsNil() && u.finds(v.Elem())
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if hasInvalidUTF8(v.Index(i), depth+1) {
+			if u.finds(v.Index(i)) {
 				return true
 			}
 		}
 	case reflect.Map:
 		for it := v.MapRange(); it.Next(); {
-			if hasInvalidUTF8(it.Key(), depth+1) || hasInvalidUTF8(it.Value(), depth+1) {
+			if u.finds(it.Key()) || u.finds(it.Value()) {
 				return true
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if hasInvalidUTF8(v.Field(i), depth+1) {
+			f := v.Type().Field(i)
+			if (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-" && u.finds(v.Field(i)) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+func (u *utf8Search) inText(v reflect.Value) bool {
+	m, ok := v.Interface().(encoding.TextMarshaler)
+	if !ok || isNil(m) {
+		return false
+	}
+	text, err := m.MarshalText()
+	return err == nil && !utf8.Valid(text)
 }
 
 // checkPayload refuses bytes that a receiver could not read by their content

@@ -43,7 +43,7 @@ func (p RetryPolicy) WithDefaults() RetryPolicy {
 func (p RetryPolicy) Delay(attempt int, r float64) time.Duration {
 	d := float64(p.Min) * math.Pow(p.Multiplier, float64(max(attempt, 1)-1))
 	d = min(d, float64(p.Max))
-	return time.Duration(d * (1 + max(p.Jitter, 0)*(2*r-1)))
+	return time.Duration(min(d*(1+max(p.Jitter, 0)*(2*r-1)), math.MaxInt64/2))
 }
 
 // Longest returns the longest time that all waits can take together.

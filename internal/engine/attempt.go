@@ -47,7 +47,10 @@ func (s *subscription) do(j *job) {
 		s.giveUpStuck(j)
 	default:
 		if s.prepare(j) {
-			s.conclude(j, s.call(j))
+			j.calling = true
+			err := s.call(j)
+			j.calling = false
+			s.conclude(j, err)
 		}
 		j.attempt.end(errReturned)
 	}
@@ -64,7 +67,7 @@ func (s *subscription) prepare(j *job) bool {
 		routed := s.bus.backend.Traits.Routed && f.Type != "" || f.To.Group != ""
 		if !routed && !s.wants(f.event.Type) {
 			j.outcome.kind = outcomeSkipped
-			s.tellSkipped(f)
+			s.tellSkipped(j)
 			return false
 		}
 	}
@@ -105,13 +108,24 @@ func (f *flight) decode() error {
 func (s *subscription) call(j *job) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &eventbus.PanicError{Value: r, Stack: string(debug.Stack())}
+			err = panicked(r, string(debug.Stack()))
 		}
 	}()
 	e := *j.flight.event
 	// From here on the flight may be taken away: nothing of it is read any more.
 	j.attempt.event.Store(j.flight.event)
 	return readable(s.handler.Handle(j.attempt, e))
+}
+
+// panicked is the error of a panic, also of one with an error that panics itself when
+// it is read.
+func panicked(value any, stack string) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = &eventbus.PanicError{Value: fmt.Sprintf("a %T that cannot be read", value), Stack: stack}
+		}
+	}()
+	return readable(&eventbus.PanicError{Value: value, Stack: stack})
 }
 
 // readable returns the error. One that cannot be read, such as a nil pointer, panics
@@ -165,7 +179,7 @@ func (s *subscription) failed(j *job, err error) {
 		return
 	case what == unknown && s.sub.Unmatched == eventbus.SkipUnmatched:
 		j.outcome.kind = outcomeSkipped
-		s.tellSkipped(f)
+		s.tellSkipped(j)
 		return
 	}
 	f.fail(s.bus.clock.Now())

@@ -28,7 +28,13 @@ func decide(p eventbus.RetryPolicy, attempt int, err error, roll float64) (verdi
 	}
 	var suspend *eventbus.SuspendError
 	var after *eventbus.RetryAfterError
+	var panicked *eventbus.PanicError
 	switch {
+	case errors.As(err, &panicked): // an error like others: what it wraps steers nothing
+		if attempt >= p.Attempts {
+			return bury, 0
+		}
+		return retry, p.Delay(attempt, roll)
 	case errors.As(err, &suspend):
 		return hold, suspend.Delay
 	case errors.Is(err, eventbus.ErrUnknownType):

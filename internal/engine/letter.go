@@ -19,7 +19,7 @@ const maxErrorText = 4 << 10
 func (s *subscription) burial(f *flight, reason dlq.Reason, err error, now time.Time) *ending {
 	l := dlq.Letter{
 		Group: s.sub.Group, Subscriber: s.sub.Name,
-		Reason: reason, Errors: chain(err), Attempts: f.past.attempts, Crashes: f.past.crashes,
+		Reason: reason, Errors: texts(err), Attempts: f.past.attempts, Crashes: f.past.crashes,
 		FirstFailure: f.past.first, LastFailure: f.past.last, BuriedAt: now,
 		Origin: f.origin(), Replays: f.past.facts.Replays, Topic: f.To.Topic,
 	}
@@ -48,6 +48,16 @@ func (s *subscription) burial(f *flight, reason dlq.Reason, err error, now time.
 		Group: l.Group, Subscriber: l.Subscriber, Event: l.Event, LetterID: l.ID,
 		Reason: string(reason), Attempts: l.Attempts, Stuck: f.past.stuck > 0, Err: err,
 	}}
+}
+
+// texts is chain for an error that may no longer be readable.
+func texts(err error) (out []string) {
+	defer func() {
+		if recover() != nil {
+			out = []string{fmt.Sprintf("an error of type %T that cannot be read", err)}
+		}
+	}()
+	return chain(err)
 }
 
 // chain returns the texts of an error and of what it wraps, outermost first. What

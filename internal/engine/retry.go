@@ -15,7 +15,7 @@ import (
 func (s *subscription) held(j *job, err error, delay time.Duration) {
 	most := s.bus.options.Hold
 	j.outcome = outcome{kind: outcomeHeld, delay: min(delay, most), retried: true}
-	s.tellRetried(j.flight, eventbus.Retried{Delay: j.outcome.delay, Clamped: delay > most, Err: err})
+	s.tellRetried(j, eventbus.Retried{Delay: j.outcome.delay, Clamped: delay > most, Err: err})
 }
 
 // repeat lets the flight wait for another attempt: in its lane, so that later
@@ -23,7 +23,7 @@ func (s *subscription) held(j *job, err error, delay time.Duration) {
 func (s *subscription) repeat(j *job, err error, delay time.Duration) {
 	f := j.flight
 	if s.sub.Unordered {
-		s.tellRetried(f, eventbus.Retried{Attempt: f.past.attempts, Delay: delay, Err: err})
+		s.tellRetried(j, eventbus.Retried{Attempt: f.past.attempts, Delay: delay, Err: err})
 		j.outcome.retried = true
 		f.own().ending = &ending{again: s.repetition(f, delay)}
 		f.todo = resend
@@ -38,7 +38,7 @@ func (s *subscription) repeat(j *job, err error, delay time.Duration) {
 	clamped := delay > left
 	delay = min(delay, left)
 	f.own().waited += delay
-	s.tellRetried(f, eventbus.Retried{Attempt: f.past.attempts, Delay: delay, Clamped: clamped, Err: err})
+	s.tellRetried(j, eventbus.Retried{Attempt: f.past.attempts, Delay: delay, Clamped: clamped, Err: err})
 	j.outcome.kind, j.outcome.delay, j.outcome.retried = outcomeWaiting, delay, true
 }
 
@@ -82,7 +82,7 @@ func (s *subscription) bury(j *job, reason dlq.Reason, err error) {
 	now := s.bus.clock.Now()
 	switch s.bus.options.DeadLetters {
 	case eventbus.BlockLetters:
-		s.tellRetried(f, eventbus.Retried{Attempt: f.past.attempts, Delay: s.sub.Retry.Max, Err: err})
+		s.tellRetried(j, eventbus.Retried{Attempt: f.past.attempts, Delay: s.sub.Retry.Max, Err: err})
 		j.outcome.kind, j.outcome.delay, j.outcome.retried = outcomeWaiting, s.sub.Retry.Max, true
 	case eventbus.DropLetters:
 		f.own().ending = s.burial(f, reason, err, now)
@@ -90,7 +90,7 @@ func (s *subscription) bury(j *job, reason dlq.Reason, err error) {
 		s.bus.notices.warn("an event was dropped (Options.DeadLetters)", s.group, failure(err),
 			slog.String("event_type", f.past.ending.told.Event.Type), slog.String("event_id", f.past.ending.told.Event.ID))
 		j.outcome.kind = outcomeBuried
-		s.tellBuried(f)
+		s.tellBuried(j)
 	default:
 		f.own().ending = s.burial(f, reason, err, now)
 		f.todo = inter
@@ -110,7 +110,7 @@ func (s *subscription) inter(j *job) {
 		return
 	}
 	j.outcome.kind = outcomeBuried
-	s.tellBuried(f)
+	s.tellBuried(j)
 }
 
 // stalled lets the flight wait until the backend may take it.

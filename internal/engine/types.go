@@ -23,6 +23,9 @@ func (t *types) bindAll(h eventbus.Handler) error {
 		return nil
 	}
 	for name, typ := range typed.PayloadTypes() {
+		if typ == nil {
+			return &eventbus.ValidationError{Field: "handler", Rule: "PayloadTypes must not name a nil type", Value: fmt.Sprintf("%q", name)}
+		}
 		if err := t.bind(name, typ); err != nil {
 			return err
 		}

@@ -109,7 +109,7 @@ func (s *subscription) abandon(a *attempt, now time.Time) {
 func (s *subscription) giveUpStuck(j *job) {
 	f, err := j.flight, &stuckError{s.sub.Timeout}
 	f.todo = handle // unless a letter is to be stored
-	s.tellStuck(f, err)
+	s.tellStuck(j, err)
 	s.bury(j, dlq.Timeout, err)
 }
 

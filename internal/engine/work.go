@@ -27,7 +27,12 @@ func (s *subscription) dispatch() {
 // work handles flights until none is ready.
 func (s *subscription) work() {
 	var j job
-	defer func() { s.goexit(&j) }()
+	defer func() {
+		if r := recover(); r != nil {
+			panic(r) // the engine's own fault: locks may be held, nothing can be mended
+		}
+		s.goexit(&j)
+	}()
 	now := s.bus.clock.Now()
 	s.mu.Lock()
 	for {
@@ -38,6 +43,9 @@ func (s *subscription) work() {
 		}
 		s.mu.Unlock()
 		s.do(&j)
+		if len(j.tells) > 0 {
+			s.tellAll(&j)
+		}
 		now = s.bus.clock.Now()
 		s.mu.Lock()
 		if j.outcome.kind == outcomeAbandoned {
@@ -54,7 +62,9 @@ type job struct {
 	flight  *flight
 	attempt *attempt // nil when no handler is to be called
 	now     time.Time
+	calling bool // the handler
 	outcome outcome
+	tells   []func() // calls of the observer that are due
 }
 
 // take gives the worker the first flight that is ready.
@@ -133,24 +143,23 @@ func (s *subscription) checkIdle() {
 	}
 }
 
-// goexit settles what a handler left behind that ended its own goroutine, as
-// testing's FailNow does.
+// goexit settles what was left behind by a handler that ended its own goroutine, as
+// testing's FailNow does, or by an observer that did.
 func (s *subscription) goexit(j *job) {
-	if r := recover(); r != nil {
-		panic(r) // the engine's own fault: locks may be held, nothing can be mended
-	}
 	if j.flight == nil {
 		return
 	}
-	s.conclude(j, errGoexit)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if j.outcome.kind == outcomeAbandoned {
-		return
+	if j.calling {
+		s.conclude(j, errGoexit)
 	}
-	s.finish(j)
-	s.leave()
-	s.dispatch()
+	s.mu.Lock()
+	if j.outcome.kind != outcomeAbandoned {
+		s.finish(j)
+		s.leave()
+		s.dispatch()
+	}
+	s.mu.Unlock()
+	s.tellAll(j) // last: nothing depends on its return
 }
 
 var errGoexit error = &eventbus.PanicError{Value: "the handler ended its goroutine (runtime.Goexit)"}
