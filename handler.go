@@ -155,7 +155,7 @@ type Projection interface{ Handler() Handler }
 // eventTypes returns the patterns that a handler declares.
 func eventTypes(h Handler) []string {
 	t, ok := h.(Typed)
-	if !ok || isNil(h) {
+	if !ok || validateHandler(h) != nil { // what is wrong with it is said by Validate
 		return nil
 	}
 	var names []string

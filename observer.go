@@ -4,7 +4,8 @@ import "time"
 
 // Observer is a set of functions that are told what happens; nil ones are not
 // called. They run in the bus's goroutines, often several at once, and must
-// return quickly.
+// return quickly: a worker waits for them. A panic in one is logged and changes
+// nothing else; Published runs in the publisher's goroutine, as part of its call.
 type Observer struct {
 	Published   func(Published)
 	Handled     func(Handled)

@@ -54,7 +54,11 @@ func run(ctx context.Context, c Config, con *console) int {
 		d := newDemo(c, con, story{orders: c.Orders, seed: c.Seed})
 		return d.finish(ctx, d.run(ctx))
 	}
-	in, err := openInput(c.Events, c.Stdin)
+	in, err := openInTime(ctx, c)
+	if ctx.Err() != nil {
+		con.warn("interrupted before %s could be opened", c.Events)
+		return StatusInterrupted
+	}
 	if err != nil {
 		con.warn("%v", err)
 		return StatusInput
@@ -69,6 +73,21 @@ func run(ctx context.Context, c Config, con *console) int {
 		return StatusInput
 	}
 	return status
+}
+
+// openInTime opens the input, which of a pipe waits for a writer: no longer than ctx.
+func openInTime(ctx context.Context, c Config) (in *input, err error) {
+	opened := make(chan struct{})
+	go func() { // ends with the process, if the pipe never has a writer
+		defer close(opened)
+		in, err = openInput(c.Events, c.Stdin)
+	}()
+	select {
+	case <-opened:
+		return in, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 func (d *demo) run(ctx context.Context) error {
