@@ -3,7 +3,6 @@ package memory_test
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"runtime"
 	"testing"
@@ -90,7 +89,7 @@ func TestObserversAreHarmless(t *testing.T) {
 func quiet(t *testing.T, o eventbus.Observer, h eventbus.HandlerFunc) eventbus.EventBus {
 	t.Helper()
 	bus, err := memory.New(memory.Options{Options: eventbus.Options{
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Observer: o, Retry: eventbus.RetryPolicy{Attempts: 2},
+		Logger: slog.New(slog.DiscardHandler), Observer: o, Retry: eventbus.RetryPolicy{Attempts: 2},
 	}})
 	require.NoError(t, err)
 	_, err = bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "one", Events: []string{"#"}, Handler: h, Concurrency: 1})
