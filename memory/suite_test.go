@@ -25,7 +25,6 @@ func TestConformance(t *testing.T) {
 			if testing.Short() {
 				t.Skip("make check runs the suite in virtual time only; make test runs it in real time too")
 			}
-			t.Parallel() // it waits, mostly
 			bustest.Run(t, backend(o, false))
 		})
 	}
