@@ -8,7 +8,7 @@ import (
 	"github.com/seed-28af575d/eventbus/bench/internal/load"
 )
 
-// carrier is the least that a bus with this interface can do on the bare structure:
+// carrier is little more than what carries an event through the bare structure:
 // check the envelope, copy it once, and call the handler with it. It has no
 // deadline, no recovery, no retry, no error. What it takes beyond the bare structure is
 // the price of carrying a DomainEvent by value, which every bus with it pays.

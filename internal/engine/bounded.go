@@ -30,12 +30,13 @@ type limits struct {
 	over    context.Context // ends when the bus gives up
 }
 
-// begin makes it ready for a call; end releases what the call has made.
+// begin makes it ready for a call.
 func (c *boundedContext) begin(ctx context.Context, l *limits) {
 	c.Context, c.limits, c.until = ctx, l, time.Time{}
 }
 
-// It reports whether somebody may still refer to the context.
+// end releases what the call has made, and reports whether somebody may still refer
+// to the context.
 func (c *boundedContext) end() (used bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
