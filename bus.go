@@ -81,7 +81,7 @@ type SubscriberStats struct {
 	Retried           uint64 // waits before another attempt
 	Stuck             uint64 // handlers that did not return after their time-out
 	Reconnections     uint64
-	InFlight          int       // deliveries under way or held now
+	InFlight          int       // deliveries under way, held, or not yet acknowledged now
 	Running           int       // handlers running now
 	Waiting           int       // events waiting in the backend, where it is known
 	WindowFullSince   time.Time // since when nothing more fits the window; zero: it does

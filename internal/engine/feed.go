@@ -29,6 +29,7 @@ type feed struct {
 	gone      bool      // nothing can be acknowledged any more
 	drained   chan struct{}
 	acks      []Receipt
+	acking    int      // receipts in the call that is under way
 	forgets   []string // origins that the ledger can forget
 	suspicion suspicion
 	left      map[string]Tries // what the ledger is to be told of flights that went with the source

@@ -39,7 +39,7 @@ func (s *subscription) snapshot() eventbus.SubscriberStats {
 	defer s.mu.Unlock()
 	st := s.stats
 	for f := range s.feeds {
-		st.InFlight += f.flights.n
+		st.InFlight += f.flights.n + len(f.acks) + f.acking
 		if since := f.fullSince; !since.IsZero() && (st.WindowFullSince.IsZero() || since.Before(st.WindowFullSince)) {
 			st.WindowFullSince = since
 		}

@@ -45,6 +45,7 @@ func TestAcksCollectWhileOneIsUnderWay(t *testing.T) {
 		}
 		require.Equal(r, uint64(51), r.stats().Handled, "handlers do not wait for it")
 		require.Len(r, acks(), 1)
+		require.Equal(r, 51, r.stats().InFlight, "what is not acknowledged is under way")
 		pass(time.Second)
 		require.Len(r, acks(), 2)
 		require.Len(r, acks()[1], 50)

@@ -60,6 +60,9 @@ func (f *feed) flush() error {
 	acks, forgets := f.acks, f.forgets
 	f.acks, f.forgets = nil, nil
 	gone := f.gone
+	if !gone {
+		f.acking = len(acks)
+	}
 	s.mu.Unlock()
 	if len(acks) == 0 || gone {
 		return nil
@@ -85,6 +88,7 @@ func (f *feed) acknowledged(acks []Receipt, forgets []string, err error) {
 	s := f.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	f.acking = 0
 	if err != nil {
 		f.acks = append(acks, f.acks...)
 		f.forgets = append(forgets, f.forgets...)
@@ -100,7 +104,7 @@ func (f *feed) acknowledged(acks []Receipt, forgets []string, err error) {
 // is gone it says so to the receiver too.
 func (f *feed) ask() {
 	f.s.mu.Lock()
-	f.asks = true
+	f.asks, f.acking = true, 0
 	f.s.mu.Unlock()
 	wakeUp(f.room)
 }
