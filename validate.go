@@ -186,34 +186,31 @@ var wordByte = func() (t [256]bool) {
 
 // isText reports whether s is at most limit bytes of UTF-8 without control
 // characters.
-func isText(s string, limit int) bool {
-	if len(s) > limit {
-		return false
-	}
-	for len(s) >= 8 {
-		if !plain8(s) {
-			return isForeignText(s)
-		}
-		s = s[8:]
-	}
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f {
-			return isForeignText(s)
-		}
-	}
-	return true
-}
+func isText(s string, limit int) bool { return s == "" || len(s) <= limit && isSomeText(s) }
 
-// plain8 reports whether the first 8 bytes of s are printable ASCII, looking at all
-// of them at once: each of three sums carries into the highest bit of a byte that is
-// not.
-func plain8(s string) bool {
+func isSomeText(s string) bool {
+	if len(s) < 8 {
+		for i := range len(s) {
+			if c := s[i]; c < 0x20 || c >= 0x7f {
+				return isForeignText(s)
+			}
+		}
+		return true
+	}
+	// 8 bytes at a time, the last ones overlapping those before: each of three sums
+	// carries into the highest bit of a byte that is not printable ASCII.
 	const ones, high = 0x0101010101010101, 0x8080808080808080
-	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	below := (x - 0x20*ones) & ^x // borrows where a byte is below 0x20
-	above := x + 0x01*ones        // carries where it is 0x7f
-	return (below|above|x)&high == 0
+	var odd uint64
+	for i := 0; i < len(s); i += 8 {
+		p := s[min(i, len(s)-8):]
+		_ = p[7]
+		x := uint64(p[0]) | uint64(p[1])<<8 | uint64(p[2])<<16 | uint64(p[3])<<24 |
+			uint64(p[4])<<32 | uint64(p[5])<<40 | uint64(p[6])<<48 | uint64(p[7])<<56
+		below := (x - 0x20*ones) & ^x // borrows where a byte is below 0x20
+		above := x + 0x01*ones        // carries where it is 0x7f
+		odd |= below | above | x
+	}
+	return odd&high == 0 || isForeignText(s)
 }
 
 func isForeignText(s string) bool {

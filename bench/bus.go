@@ -28,6 +28,29 @@ var typical = orderPlaced{
 	Note:     "Please leave it with the neighbour on the second floor when nobody answers the door.",
 }
 
+// memorySide publishes to what memory.New returns: through an interface the events of
+// a call are allocated.
+type memorySide struct {
+	*busSide
+	bus *memory.Bus
+}
+
+func (s *memorySide) Publish(sp load.Span) error {
+	if s.load.Batch > 1 {
+		return s.publishBatches(sp)
+	}
+	a := sp.From % len(s.load.Keys)
+	for i := sp.From; i < sp.To; i += sp.Step {
+		if err := s.bus.Publish(s.ctx, s.numbered(i, a)); err != nil {
+			return err
+		}
+		if a += sp.Step; a >= len(s.load.Keys) {
+			a -= len(s.load.Keys)
+		}
+	}
+	return nil
+}
+
 // busSide is a bus with one subscriber under load.
 type busSide struct {
 	ctx  context.Context // what a service would publish under
@@ -47,10 +70,20 @@ func startMemory(ctx context.Context, l load.Load, handle func(int)) (load.Side,
 	if err != nil {
 		return nil, err
 	}
+	s, err := startBus(ctx, bus, l, handle)
+	return &memorySide{s, bus}, err
+}
+
+// startInterface is the same bus, held as an EventBus.
+func startInterface(ctx context.Context, l load.Load, handle func(int)) (load.Side, error) {
+	bus, err := memory.New(memory.Options{Capacity: l.Bound})
+	if err != nil {
+		return nil, err
+	}
 	return startBus(ctx, bus, l, handle)
 }
 
-func startBus(ctx context.Context, bus eventbus.EventBus, l load.Load, handle func(int)) (load.Side, error) {
+func startBus(ctx context.Context, bus eventbus.EventBus, l load.Load, handle func(int)) (*busSide, error) {
 	_, err := bus.Subscribe(ctx, eventbus.Subscriber{
 		Name:        "bench",
 		Events:      []string{"order.placed"},

@@ -26,11 +26,10 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			rs := duel.Run(b, leastRounds,
 				contender(b, "bare", load.Round, c.load, startBare),
-				contender(b, "carrier", load.Round, c.load, startCarrier),
+				contender(b, "interface", load.Round, c.load, startInterface),
 				contender(b, "bus", load.Round, c.load, startMemory))
-			b.ReportMetric(rs[1].Median(gauge.Sample.NS), "carrier-ns/event")
-			b.ReportMetric(rs[1].Ratio(rs[0], gauge.Sample.NS), "carrier-ratio")
-			b.ReportMetric(rs[2].Ratio(rs[1], gauge.Sample.NS), "over-carrier")
+			b.ReportMetric(rs[1].Median(gauge.Sample.NS), "interface-ns/event")
+			b.ReportMetric(rs[1].Ratio(rs[0], gauge.Sample.NS), "interface-ratio")
 			reportCost(b, rs[0], rs[2])
 		})
 	}

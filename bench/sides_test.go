@@ -22,7 +22,7 @@ func TestSidesHandleEveryLoad(t *testing.T) {
 		"waiting":    {Events: 1_000, Running: 64, Wait: time.Millisecond},
 		"slow":       {Events: 1_000, Running: 8, Wait: time.Millisecond, Slow: true},
 	}
-	for name, side := range map[string]load.Maker{"bare": startBare, "carrier": startCarrier, "memory": startMemory} {
+	for name, side := range map[string]load.Maker{"bare": startBare, "memory": startMemory, "interface": startInterface} {
 		for kind, l := range loads {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				l.Keys = keys

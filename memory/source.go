@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
@@ -58,9 +59,21 @@ func (s *source) take(most int) bool {
 	return len(s.out) > 0
 }
 
+// patience is how often a receiver lets others run before it sleeps, some 3 µs in all:
+// to wake one that sleeps takes 50.
+const patience = 20
+
 // wait gives up the lock until something may be ready.
 func (s *source) wait(ctx context.Context) error {
 	q := s.queue
+	for range patience {
+		q.mu.Unlock()
+		runtime.Gosched()
+		q.mu.Lock()
+		if s.over || q.available() > 0 {
+			return nil
+		}
+	}
 	q.idle++
 	q.mu.Unlock()
 	defer func() {

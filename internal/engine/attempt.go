@@ -52,7 +52,7 @@ func (s *subscription) do(j *job) {
 			j.calling = false
 			s.conclude(j, err)
 		}
-		j.attempt.end(errReturned)
+		j.attempt.context.end(errReturned)
 	}
 }
 
@@ -71,7 +71,7 @@ func (s *subscription) prepare(j *job) bool {
 			return false
 		}
 	}
-	if e := f.event; !e.Expires.IsZero() && !j.now.Before(e.Expires) {
+	if e := f.event; !e.Expires.IsZero() && !s.bus.clock.Now().Before(e.Expires) {
 		s.bury(j, dlq.Expired, fmt.Errorf("the event expired at %s", e.Expires.Format(time.RFC3339Nano)))
 		return false
 	}
@@ -83,7 +83,8 @@ func (s *subscription) prepare(j *job) bool {
 		s.suspect(f)
 		s.beginAgain(j)
 	}
-	j.attempt.number, j.attempt.replays = int32(f.past.attempts+1), int32(f.past.facts.Replays)
+	c := j.attempt.context
+	c.number, c.replays = int32(f.past.attempts+1), int32(f.past.facts.Replays)
 	return true
 }
 
@@ -114,7 +115,7 @@ func (s *subscription) call(j *job) (err error) {
 	e := *j.flight.event
 	// From here on the flight may be taken away: nothing of it is read any more.
 	j.attempt.event.Store(j.flight.event)
-	return readable(s.handler.Handle(j.attempt, e))
+	return readable(s.handler.Handle(j.attempt.context, e))
 }
 
 // panicked is the error of a panic, also of one with an error that panics itself when
@@ -141,7 +142,7 @@ func readable(err error) error {
 
 // conclude decides what follows from the end of the handler call.
 func (s *subscription) conclude(j *job, err error) {
-	cause := j.attempt.close()
+	cause := j.attempt.context.close()
 	switch {
 	case cause != nil && s.tookAway(j.attempt):
 		j.outcome.kind = outcomeAbandoned

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,29 +12,41 @@ import (
 	"github.com/seed-28af575d/eventbus/internal/scope"
 )
 
-// attempt is one call of a handler, and the context that the handler is given.
-//
-// Most handlers never ask for Done, so the channel and what belongs to it are
-// made on demand; a context of the standard library would cost four allocations
-// for each event. It is never used twice: a handler may keep it.
+// attempt is one call of a handler. The engine uses it again when its handler has
+// returned without ado; what the handler was given is an [attemptContext], which is
+// never used twice.
 type attempt struct {
 	s       *subscription
-	flight  *flight // only while it runs; guarded by s.mu
-	began   time.Time
+	flight  *flight       // only while it runs; guarded by s.mu
 	told    time.Duration // after which it was told that its time is up; guarded by s.mu
-	number  int32         // from 1
-	replays int32
+	context *attemptContext
 
 	list       *attempts // that it stands in; guarded by s.mu, as its neighbours are
-	prev, next *attempt
+	prev, next *attempt  // next also among those that are spare
 
 	event atomic.Pointer[eventbus.DomainEvent] // set when the handler is about to be called
 
 	mu        sync.Mutex
-	abandoned bool  // its slot was given away; guarded by s.mu, not by mu
-	returned  bool  // its handler has returned, whatever ended it
-	cause     error // why it ended; nil while it runs
+	turn      uint32 // of being used
+	abandoned bool   // its slot was given away; guarded by s.mu, not by mu
+	returned  bool   // its handler has returned, whatever ended it
+	cause     error  // why it ended; nil while it runs
 	inner     *innerContext
+}
+
+// attemptContext is the context that a handler is given: an attempt, as long as its
+// turn lasts. What was never asked for more than Err and Deadline leaves its attempt
+// to another turn, and has ended then, by its handler's return.
+//
+// Most handlers never ask for Done, so the channel and what belongs to it are made on
+// demand; a context of the standard library would cost four allocations for each
+// event.
+type attemptContext struct {
+	attempt *attempt
+	began   time.Time
+	turn    uint32
+	number  int32 // from 1
+	replays int32
 }
 
 // innerContext is what a handler gets that asks for more than Err and Deadline.
@@ -45,15 +58,24 @@ type innerContext struct {
 // errReturned is the cause of the context of a handler that has returned.
 var errReturned = errors.New("handler has returned")
 
+// returned is a context that has ended by it.
+var returned = func() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errReturned)
+	return ctx
+}()
+
 // Deadline returns when the attempt times out.
-func (a *attempt) Deadline() (time.Time, bool) { return a.began.Add(a.s.sub.Timeout), true }
+func (c *attemptContext) Deadline() (time.Time, bool) {
+	return c.began.Add(c.attempt.s.sub.Timeout), true
+}
 
 // Done is closed when the attempt has ended.
-func (a *attempt) Done() <-chan struct{} { return a.real().Done() }
+func (c *attemptContext) Done() <-chan struct{} { return c.real().Done() }
 
 // Err is nil while the attempt runs.
-func (a *attempt) Err() error {
-	switch cause := a.why(); {
+func (c *attemptContext) Err() error {
+	switch cause := c.why(); {
 	case cause == nil:
 		return nil
 	case errors.Is(cause, eventbus.ErrTimeout):
@@ -64,20 +86,25 @@ func (a *attempt) Err() error {
 }
 
 // Value answers the keys of package scope, and those of context itself.
-func (a *attempt) Value(key any) any {
+func (c *attemptContext) Value(key any) any {
 	switch key {
 	case scope.Delivery:
-		return eventbus.Delivery{Group: a.s.sub.Group, Subscriber: a.s.sub.Name, Attempt: int(a.number), Replays: int(a.replays)}
+		sub := &c.attempt.s.sub
+		return eventbus.Delivery{Group: sub.Group, Subscriber: sub.Name, Attempt: int(c.number), Replays: int(c.replays)}
 	case scope.Owner:
-		return a
+		return c
 	}
-	return a.real().Value(key) // context.Cause and children look for their own
+	return c.real().Value(key) // context.Cause and children look for their own
 }
 
 // real returns a context of the standard library that ends when the attempt does.
-func (a *attempt) real() context.Context {
+func (c *attemptContext) real() context.Context {
+	a := c.attempt
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.turn != c.turn {
+		return returned
+	}
 	if a.inner == nil {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		a.inner = &innerContext{ctx, cancel}
@@ -89,20 +116,26 @@ func (a *attempt) real() context.Context {
 }
 
 // end ends the attempt, if it has not ended; the first cause stays.
-func (a *attempt) end(cause error) {
-	a.mu.Lock()
-	_ = a.finish(cause)
+func (c *attemptContext) end(cause error) {
+	c.attempt.mu.Lock()
+	_ = c.finish(cause)
 }
 
 // close ends the attempt whose handler has returned, or returns what ended it before.
-func (a *attempt) close() (before error) {
+func (c *attemptContext) close() (before error) {
+	a := c.attempt
 	a.mu.Lock()
 	a.returned = true
-	return a.finish(errReturned)
+	return c.finish(errReturned)
 }
 
-// finish unlocks mu.
-func (a *attempt) finish(cause error) (before error) {
+// finish unlocks the attempt.
+func (c *attemptContext) finish(cause error) (before error) {
+	a := c.attempt
+	if a.turn != c.turn {
+		a.mu.Unlock()
+		return errReturned
+	}
 	if before = a.cause; before != nil {
 		a.mu.Unlock()
 		return before
@@ -116,26 +149,31 @@ func (a *attempt) finish(cause error) (before error) {
 	return nil
 }
 
-func (a *attempt) why() error {
+func (c *attemptContext) why() error {
+	a := c.attempt
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.turn != c.turn {
+		return errReturned
+	}
 	return a.cause
 }
 
 // over reports whether the handler has returned.
-func (a *attempt) over() bool {
+func (c *attemptContext) over() bool {
+	a := c.attempt
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.returned
+	return a.turn != c.turn || a.returned
 }
 
 // attemptIn returns the running attempt of this bus that ctx belongs to, or nil.
 func (b *Bus) attemptIn(ctx context.Context) *attempt {
-	a, ok := ctx.Value(scope.Owner).(*attempt)
-	if !ok || a.s.bus != b || a.over() {
+	c, ok := ctx.Value(scope.Owner).(*attemptContext)
+	if !ok || c.attempt.s.bus != b || c.over() {
 		return nil
 	}
-	return a
+	return c.attempt
 }
 
 // attempts is a list of attempts in the order in which they began, and so in which
@@ -171,15 +209,43 @@ func (a *attempt) leave() {
 	a.list, a.prev, a.next = nil, nil, nil
 }
 
-// slab hands out attempts that were allocated many at a time.
-type slab struct{ rest []attempt }
+// garage hands out attempts and their contexts, and keeps attempts to be used again.
+type garage struct {
+	spare    *attempt // linked by next: at most as many as ever ran at once
+	contexts []attemptContext
+}
 
-func (s *slab) next() *attempt {
-	const size = 32
-	if len(s.rest) == 0 {
-		s.rest = make([]attempt, size)
+// next begins a turn of an attempt.
+func (g *garage) next(s *subscription, now time.Time) *attempt {
+	a := g.spare
+	if a == nil {
+		a = &attempt{s: s}
+	} else {
+		g.spare = a.next
+		a.next = nil
 	}
-	a := &s.rest[0]
-	s.rest = s.rest[1:]
+	if len(g.contexts) == 0 {
+		g.contexts = make([]attemptContext, 64)
+	}
+	c := &g.contexts[0]
+	g.contexts = g.contexts[1:]
+	c.attempt, c.turn, c.began = a, a.turn, now
+	a.context = c
 	return a
+}
+
+// park ends the turn of an attempt that is over, unless its context must know more
+// than that.
+func (g *garage) park(a *attempt) {
+	a.mu.Lock()
+	if !errors.Is(a.cause, errReturned) || a.inner != nil || a.turn == math.MaxUint32 {
+		a.mu.Unlock()
+		return
+	}
+	a.turn++
+	a.cause, a.returned, a.told = nil, false, 0
+	a.context = nil
+	a.event.Store(nil)
+	a.mu.Unlock()
+	a.next, g.spare = g.spare, a
 }

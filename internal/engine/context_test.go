@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,6 +105,83 @@ func TestTheContextEndsWhenItsHandlerReturns(t *testing.T) {
 			<-ctx.Done()
 		}
 	})
+}
+
+// A handler may keep its context, whatever the bus does with the attempt next.
+func TestAKeptContextStaysEnded(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		type kept struct {
+			context.Context
+			err      error
+			deadline time.Time
+		}
+		var all []kept
+		ended := func() {
+			for i, k := range all {
+				require.ErrorIs(r, k.Err(), k.err, i)
+				<-k.Done()
+				require.Error(r, context.Cause(k), i)
+				until, _ := k.Deadline()
+				require.Equal(r, k.deadline, until, i)
+				_, ok := eventbus.DeliveryOf(k)
+				require.True(r, ok, i)
+				require.Nil(r, r.attemptIn(k), i)
+			}
+		}
+		_, source := r.join(eventbus.Subscriber{
+			Concurrency: 1, Timeout: 3 * time.Second,
+			Handler: eventbus.HandlerFunc(func(ctx context.Context, e eventbus.DomainEvent) error {
+				ended()
+				require.NoError(r, ctx.Err())
+				require.NotNil(r, r.attemptIn(ctx))
+				k := kept{Context: ctx, err: context.Canceled}
+				k.deadline, _ = ctx.Deadline()
+				switch e.ID {
+				case "2":
+					<-ctx.Done()
+					k.err = context.DeadlineExceeded
+				case "3":
+					rest(4 * time.Second)
+					k.err = context.DeadlineExceeded
+				}
+				all = append(all, k)
+				return nil
+			}),
+		})
+		source.feed(deliveries("a:1", "b:2", "c:3", "d:4", "e:5", "f:6")...)
+		pass(time.Minute)
+		require.Len(r, all, 6)
+		ended()
+	})
+}
+
+// Where nobody looks closely, an attempt begins up to a tick early, never later.
+func TestTheTimeOfAnAttemptIsRightToATick(t *testing.T) {
+	for timeout, early := range map[time.Duration]time.Duration{longTimeout: tick, longTimeout - 1: 0} {
+		virtual(t, settings{}, func(r *rig) {
+			r.options.Observer = eventbus.Observer{}
+			var off []time.Duration
+			_, source := r.join(eventbus.Subscriber{
+				Concurrency: 1, Timeout: timeout,
+				Handler: eventbus.HandlerFunc(func(ctx context.Context, _ eventbus.DomainEvent) error {
+					until, _ := ctx.Deadline()
+					off = append(off, time.Until(until)-timeout)
+					rest(tick / 4)
+					return nil
+				}),
+			})
+			for range 20 {
+				source.feed(deliveries("a:1", "b:2", "c:3")...)
+				pass(tick)
+			}
+			require.Len(r, off, 60)
+			for _, d := range off {
+				require.LessOrEqual(r, d, time.Duration(0))
+				require.GreaterOrEqual(r, d, -early)
+			}
+			require.Equal(r, early > 0, slices.Min(off) < 0, "the clock is read for each")
+		})
+	}
 }
 
 func TestAHandlerKnowsItsDelivery(t *testing.T) {

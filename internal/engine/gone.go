@@ -47,8 +47,8 @@ func (f *feed) lose(why error) {
 	drained := f.drained
 	cancelled := s.loseAll(f)
 	s.mu.Unlock()
-	for _, a := range cancelled {
-		a.end(eventbus.ErrInterrupted)
+	for _, c := range cancelled {
+		c.end(eventbus.ErrInterrupted)
 	}
 	if replaced {
 		s.back()
@@ -76,11 +76,11 @@ func (s *subscription) replaced(f *feed) bool {
 
 // loseAll drops the flights of a feed that is gone, but for those under way: they
 // are marked, and their attempts returned. The lock is held.
-func (s *subscription) loseAll(f *feed) (cancelled []*attempt) {
+func (s *subscription) loseAll(f *feed) (cancelled []*attemptContext) {
 	for x := f.flights.first; x != nil; {
 		next := x.after
 		if a, busy := s.lose(x); a != nil {
-			cancelled = append(cancelled, a)
+			cancelled = append(cancelled, a.context)
 		} else if !busy {
 			f.leave(x)
 			s.drop(x)

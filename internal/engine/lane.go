@@ -5,15 +5,50 @@ package engine
 // Lanes belong to the lock of their subscription, which keeps them over all feeds:
 // an event that comes again over a new connection waits for its own last attempt.
 type lane struct {
-	key         laneKey
-	keyed       bool // it is in the map
+	topic       *topic // that it is kept in; nil: it has no key
+	key         string
 	state       laneState
 	first, last *flight
 	next        *lane // in the queue of those that are ready, or of those that are idle
 	before      *lane // in the latter
 }
 
-type laneKey struct{ topic, id string }
+// topics hold the lanes by aggregate type and ID: most events have the type of the one
+// before, and one string is looked up faster than two.
+type topics struct {
+	byName map[string]*topic
+	last   *topic
+}
+
+type topic struct {
+	name  string
+	lanes map[string]*lane // by aggregate ID
+}
+
+func (t *topics) topic(name string) *topic {
+	if t.last != nil && t.last.name == name {
+		return t.last
+	}
+	found := t.byName[name]
+	if found == nil {
+		found = &topic{name: name, lanes: map[string]*lane{}}
+		t.byName[name] = found
+	}
+	t.last = found
+	return found
+}
+
+// forget drops a lane, and its topic with the last one.
+func (t *topics) forget(l *lane) {
+	delete(l.topic.lanes, l.key)
+	if len(l.topic.lanes) > 0 {
+		return
+	}
+	delete(t.byName, l.topic.name)
+	if t.last == l.topic {
+		t.last = nil
+	}
+}
 
 type laneState int
 
@@ -120,22 +155,20 @@ func (q *laneQueue) pop() *lane {
 
 // lane returns the lane of a flight, which it makes if there is none.
 func (s *subscription) laneOf(f *flight) (l *lane, fresh bool) {
-	k := laneKey{f.To.Topic, f.Key}
-	keyed := f.Key != "" && !s.sub.Unordered
-	if keyed {
-		if l := s.lanes[k]; l != nil {
-			if l.state != laneIdle {
-				return l, false
-			}
-			s.idleLanes.remove(l)
-			return l, true
+	if f.Key == "" || s.sub.Unordered {
+		return s.hangar.lane(), true
+	}
+	t := s.topics.topic(f.To.Topic)
+	if l := t.lanes[f.Key]; l != nil {
+		if l.state != laneIdle {
+			return l, false
 		}
+		s.idleLanes.remove(l)
+		return l, true
 	}
 	l = s.hangar.lane()
-	if keyed {
-		l.key, l.keyed = k, true
-		s.lanes[k] = l
-	}
+	l.topic, l.key = t, f.Key
+	t.lanes[f.Key] = l
 	return l, true
 }
 
@@ -153,7 +186,7 @@ func (h *hangar) lane() *lane {
 // closeLane puts an empty lane aside: its key may well come again. What has been
 // idle for longest goes when there are too many.
 func (s *subscription) closeLane(l *lane) {
-	if l.keyed {
+	if l.topic != nil {
 		l.state = laneIdle
 		s.idleLanes.push(l)
 		if s.idleLanes.n <= mostKept {
@@ -161,7 +194,7 @@ func (s *subscription) closeLane(l *lane) {
 		}
 		l = s.idleLanes.first
 		s.idleLanes.remove(l)
-		delete(s.lanes, l.key)
+		s.topics.forget(l)
 	}
 	*l = lane{}
 	if s.hangar.kept >= mostKept {

@@ -144,3 +144,20 @@ func TestLanesAreUsedAgain(t *testing.T) {
 		require.Equal(r, uint64(1), r.stats().Buried)
 	})
 }
+
+// Topics come from publishers too: no more are remembered than lanes.
+func TestTopicsAreForgotten(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		s, source := r.on(func(context.Context, eventbus.DomainEvent) error { return nil })
+		for i := range mostKept + 500 {
+			e := eventbus.NewRaw(fmt.Sprint("t", i, ".happened"), "k", "application/json", []byte(`{}`))
+			source.feed(deliver(e))
+		}
+		pass(time.Second)
+		require.Len(r, source.acked(), mostKept+500)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		topics := len(s.topics.byName)
+		require.Equal(r, mostKept, topics)
+	})
+}

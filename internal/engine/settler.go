@@ -140,13 +140,13 @@ func (f *feed) loseSome(lost []Receipt) {
 	for _, r := range lost {
 		gone[r] = true
 	}
-	var cancelled []*attempt
+	var cancelled []*attemptContext
 	s.mu.Lock()
 	for x := f.flights.first; x != nil; {
 		next := x.after
 		if gone[x.Receipt] {
 			if a, busy := s.lose(x); a != nil {
-				cancelled = append(cancelled, a)
+				cancelled = append(cancelled, a.context)
 			} else if !busy {
 				s.drop(x)
 			}
@@ -154,8 +154,8 @@ func (f *feed) loseSome(lost []Receipt) {
 		x = next
 	}
 	s.mu.Unlock()
-	for _, a := range cancelled {
-		a.end(eventbus.ErrInterrupted)
+	for _, c := range cancelled {
+		c.end(eventbus.ErrInterrupted)
 	}
 	s.bus.notices.warn("leases were lost: others are handed these events too", s.group)
 }

@@ -67,8 +67,10 @@ func (s *subscription) close() {
 		s.bus.notices.warn("a member cannot leave its group in good order", s.group, failure(err))
 	}
 	s.mu.Lock()
-	if s.watch != nil {
-		s.watch.Stop()
+	for _, t := range []eventbus.Timer{s.watch, s.instant.timer} {
+		if t != nil {
+			t.Stop()
+		}
 	}
 	s.mu.Unlock()
 	s.giveUp(nil)
@@ -123,12 +125,12 @@ func (s *subscription) await(d time.Duration, c <-chan struct{}) {
 
 // interrupt cancels the handlers that run, and names their events.
 func (s *subscription) interrupt() (unfinished []eventbus.Unfinished) {
-	var cancelled []*attempt
+	var cancelled []*attemptContext
 	s.mu.Lock()
 	for _, list := range []*attempts{&s.running, &s.overdue} {
 		for a := list.first; a != nil; a = a.next {
-			cancelled = append(cancelled, a)
-			u := eventbus.Unfinished{Group: s.sub.Group, Subscriber: s.sub.Name, Since: a.began}
+			cancelled = append(cancelled, a.context)
+			u := eventbus.Unfinished{Group: s.sub.Group, Subscriber: s.sub.Name, Since: a.context.began}
 			if e := a.event.Load(); e != nil {
 				u.EventID, u.Type = e.ID, e.Type
 			}
@@ -136,8 +138,8 @@ func (s *subscription) interrupt() (unfinished []eventbus.Unfinished) {
 		}
 	}
 	s.mu.Unlock()
-	for _, a := range cancelled {
-		a.end(eventbus.ErrInterrupted)
+	for _, c := range cancelled {
+		c.end(eventbus.ErrInterrupted)
 	}
 	return unfinished
 }

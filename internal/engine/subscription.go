@@ -36,8 +36,9 @@ type subscription struct {
 	suspended time.Time // until when; zero: it is not
 	resume    eventbus.Timer
 	workers   int           // running, those with a stuck handler not counted
+	starting  bool          // one of them has not begun yet
 	idle      chan struct{} // closed when it is halted and no worker runs
-	lanes     map[laneKey]*lane
+	topics    topics
 	ready     laneQueue
 	idleLanes laneList
 	hangar    hangar
@@ -47,7 +48,9 @@ type subscription struct {
 	waiting   int      // feeds that wait for room
 	running   attempts // in the order of their deadlines
 	overdue   attempts // in the order in which their grace ends
-	slab      slab
+	garage    garage
+	instant   instant
+	exact     bool           // the clock is read for each attempt
 	watch     eventbus.Timer // for the first deadline
 	watchAt   time.Time      // when it fires; zero: it is not set
 	stats     eventbus.SubscriberStats
@@ -65,12 +68,13 @@ func newSubscription(b *Bus, sub eventbus.Subscriber) *subscription {
 		idle:  make(chan struct{}),
 
 		overrun: make(chan struct{}),
-		lanes:   map[laneKey]*lane{},
+		topics:  topics{byName: map[string]*topic{}},
 		feeds:   map[*feed]struct{}{},
 
 		suspects: map[*flight]suspected{},
 		stats:    eventbus.SubscriberStats{Group: sub.Group, Subscriber: sub.Name},
 	}
+	s.exact = sub.Timeout < longTimeout || b.options.Observer.Handled != nil
 	for _, p := range sub.Events {
 		s.patterns = append(s.patterns, eventbus.Pattern(p))
 	}

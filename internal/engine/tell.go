@@ -32,7 +32,7 @@ func (s *subscription) tellHandled(j *job, err error) {
 	if tell := s.bus.options.Observer.Handled; tell != nil {
 		h := eventbus.Handled{
 			Group: s.sub.Group, Subscriber: s.sub.Name, Event: *j.flight.event,
-			Attempt: int(j.attempt.number), Took: s.bus.clock.Now().Sub(j.now), Err: err,
+			Attempt: int(j.attempt.context.number), Took: s.bus.clock.Now().Sub(j.now), Err: err,
 		}
 		j.tell(func() { tell(h) })
 	}

@@ -34,23 +34,23 @@ func (s *subscription) arm(now time.Time, d time.Duration) {
 func (s *subscription) check() {
 	now := s.bus.clock.Now()
 	s.mu.Lock()
-	var late []*attempt
+	var late []*attemptContext
 	var next *attempt
-	for a := s.running.first; a != nil && now.Sub(a.began) >= s.sub.Timeout; a = next {
+	for a := s.running.first; a != nil && now.Sub(a.context.began) >= s.sub.Timeout; a = next {
 		next = a.next
 		switch {
-		case a.over(): // what is left to do is not its handler's
+		case a.context.over(): // what is left to do is not its handler's
 			a.leave()
 		case a.event.Load() != nil: // else it is not in its handler yet: the ledger is slow
 			a.leave()
-			a.told = now.Sub(a.began)
+			a.told = now.Sub(a.context.began)
 			s.overdue.push(a)
-			late = append(late, a)
+			late = append(late, a.context)
 		}
 	}
-	for a := s.overdue.first; a != nil && now.Sub(a.began) >= a.told+grace; a = s.overdue.first {
+	for a := s.overdue.first; a != nil && now.Sub(a.context.began) >= a.told+grace; a = s.overdue.first {
 		a.leave()
-		if !a.over() {
+		if !a.context.over() {
 			s.abandon(a, now)
 		}
 	}
@@ -59,20 +59,20 @@ func (s *subscription) check() {
 		s.arm(now, wait)
 	}
 	s.mu.Unlock()
-	for _, a := range late {
-		a.end(eventbus.ErrTimeout)
+	for _, c := range late {
+		c.end(eventbus.ErrTimeout)
 	}
 }
 
 // nextDeadline is how long to wait before the next check.
 func (s *subscription) nextDeadline(now time.Time) (wait time.Duration, ok bool) {
 	if a := s.running.first; a != nil {
-		if wait, ok = s.sub.Timeout-now.Sub(a.began), true; wait <= 0 { // its ledger is slow
+		if wait, ok = s.sub.Timeout-now.Sub(a.context.began), true; wait <= 0 { // its ledger is slow
 			wait = grace / 10
 		}
 	}
 	if a := s.overdue.first; a != nil {
-		left := a.told + grace - now.Sub(a.began)
+		left := a.told + grace - now.Sub(a.context.began)
 		if !ok || left < wait {
 			wait, ok = left, true
 		}
@@ -98,7 +98,7 @@ func (s *subscription) abandon(a *attempt, now time.Time) {
 		return
 	}
 	f.fail(now)
-	f.past.stuck = now.Sub(a.began)
+	f.past.stuck = now.Sub(a.context.began)
 	f.todo = giveUp
 	f.lane.state = laneReady
 	s.ready.pushFront(f.lane)

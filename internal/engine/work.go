@@ -8,8 +8,8 @@ import (
 
 // The workers of a subscription. One is started when there is something to do, at
 // most Concurrency of them; each starts the next one while more is ready, and ends
-// when nothing is. So an idle subscription has no goroutine, and a short burst
-// few.
+// when nothing is. So an idle subscription has no goroutine, and quick handlers have
+// few: the next one is not started before the last one runs.
 
 // mayStart reports whether a handler may start now.
 func (s *subscription) mayStart() bool {
@@ -18,7 +18,8 @@ func (s *subscription) mayStart() bool {
 
 // dispatch starts a worker if there is something to do for it.
 func (s *subscription) dispatch() {
-	if s.workers < s.sub.Concurrency && s.mayStart() {
+	if !s.starting && s.workers < s.sub.Concurrency && s.mayStart() {
+		s.starting = true
 		s.workers++
 		go s.work()
 	}
@@ -33,10 +34,10 @@ func (s *subscription) work() {
 		}
 		s.goexit(&j)
 	}()
-	now := s.bus.clock.Now()
 	s.mu.Lock()
+	s.starting = false
 	for {
-		if !s.take(&j, now) {
+		if !s.take(&j) {
 			s.leave()
 			s.mu.Unlock()
 			return
@@ -46,7 +47,6 @@ func (s *subscription) work() {
 		if len(j.tells) > 0 {
 			s.tellAll(&j)
 		}
-		now = s.bus.clock.Now()
 		s.mu.Lock()
 		if j.outcome.kind == outcomeAbandoned {
 			j.flight = nil // as is this worker's slot
@@ -68,7 +68,7 @@ type job struct {
 }
 
 // take gives the worker the first flight that is ready.
-func (s *subscription) take(j *job, now time.Time) bool {
+func (s *subscription) take(j *job) bool {
 	for s.mayStart() {
 		l := s.ready.pop()
 		f := l.first
@@ -81,9 +81,9 @@ func (s *subscription) take(j *job, now time.Time) bool {
 			continue
 		}
 		l.state = laneRunning
-		*j = job{flight: f, now: now}
+		*j = job{flight: f, now: s.now()}
 		if f.todo == handle {
-			j.attempt = s.begin(f, now)
+			j.attempt = s.begin(f, j.now)
 			s.stats.Running++
 		}
 		s.dispatch()
@@ -106,8 +106,8 @@ func (s *subscription) hungry() {
 
 // begin makes the attempt that the flight's handler call will be.
 func (s *subscription) begin(f *flight, now time.Time) *attempt {
-	a := s.slab.next()
-	a.s, a.flight, a.began = s, f, now
+	a := s.garage.next(s, now)
+	a.flight = f
 	s.running.push(a)
 	if s.running.first == a { // else the timer is set for an earlier one
 		s.arm(now, s.sub.Timeout)
@@ -122,7 +122,7 @@ func (s *subscription) beginAgain(j *job) {
 	defer s.mu.Unlock()
 	if a := j.attempt; a.list != nil {
 		a.leave()
-		a.began = j.now
+		a.context.began = j.now
 		s.running.push(a)
 	}
 }
@@ -170,6 +170,7 @@ func (s *subscription) finish(j *job) {
 	if a != nil {
 		a.leave()
 		a.flight = nil
+		s.garage.park(a)
 		s.stats.Running--
 	}
 	j.flight = nil
