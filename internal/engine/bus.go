@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
@@ -17,23 +16,14 @@ import (
 
 // Bus is the bus of every backend.
 type Bus struct {
+	core
 	backend Backend
-	options eventbus.Options
-	clock   eventbus.Clock
-	notices *notices
 	sender  *sender
-	letters *dlq.Queue
-	types   types
 	dice    dice
-	counts  struct{ published, refused, unknown, beyond atomic.Uint64 }
 
-	closing atomic.Bool // Shutdown has begun
-
-	mu      sync.Mutex
-	started bool
+	started bool                     // guarded by mu, as is subs
 	subs    map[string]*subscription // by group; joining ones are nil
 	joining sync.WaitGroup           // those
-	groups  map[string]bool          // service groups that the dead letters are bound to
 	down    chan struct{}            // closed when Shutdown is through
 }
 
@@ -47,36 +37,13 @@ var (
 // New makes a bus over the backend, or says everything that is wrong with the
 // options.
 func New(b Backend, o eventbus.Options) (*Bus, error) {
-	o = o.WithDefaults()
-	if err := o.Validate(); err != nil {
-		return nil, fmt.Errorf("eventbus: options: %w", err)
-	}
-	bus := &Bus{
-		backend: b,
-		options: o,
-		clock:   o.Clock,
-		notices: newNotices(o.Logger, o.Clock),
-		dice:    dice{rand: o.Rand},
-		subs:    map[string]*subscription{},
-		groups:  map[string]bool{o.Group: true},
-		down:    make(chan struct{}),
-	}
-	bus.sender = newSender(bus)
-	var err error
-	bus.letters, err = dlq.NewQueue(dlq.Config{Store: b.Letters, Groups: bus.serviceGroups, Send: bus.replay, Now: o.Clock.Now})
-	if err != nil {
+	bus := &Bus{backend: b, subs: map[string]*subscription{}, down: make(chan struct{})}
+	if err := bus.init(b.Letters, o, bus.replay); err != nil {
 		return nil, err
 	}
+	bus.dice.rand = bus.options.Rand
+	bus.sender = newSender(bus)
 	return bus, nil
-}
-
-// DeadLetters returns the dead letters of the bus's groups.
-func (b *Bus) DeadLetters() *dlq.Queue { return b.letters }
-
-func (b *Bus) serviceGroups() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Sorted(maps.Keys(b.groups))
 }
 
 // Subscribe joins a subscriber; see [eventbus.EventBus].
@@ -93,10 +60,12 @@ func (b *Bus) subscribe(ctx context.Context, sub eventbus.Subscriber) (*subscrip
 		return nil, errNilContext
 	}
 	sub = sub.WithDefaults(b.options)
-	s := newSubscription(b, sub)
-	if err := errors.Join(sub.Validate(b.options), s.wrap(), ctx.Err()); err != nil {
+	handler, err := wrap(sub.Handler, b.options.Middleware)
+	if err := errors.Join(sub.Validate(b.options), err, ctx.Err()); err != nil {
 		return nil, err
 	}
+	s := newSubscription(b, sub)
+	s.handler = handler
 	if err := b.reserve(s); err != nil {
 		return nil, err
 	}

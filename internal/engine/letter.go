@@ -16,9 +16,9 @@ import (
 const maxErrorText = 4 << 10
 
 // burial makes the letter of a flight, and what the observer is told of it.
-func (s *subscription) burial(f *flight, reason dlq.Reason, err error, now time.Time) *ending {
+func (f *flight) burial(sub *eventbus.Subscriber, reason dlq.Reason, err error, now time.Time) *ending {
 	l := dlq.Letter{
-		Group: s.sub.Group, Subscriber: s.sub.Name,
+		Group: sub.Group, Subscriber: sub.Name,
 		Reason: reason, Errors: texts(err), Attempts: f.past.attempts, Crashes: f.past.crashes,
 		FirstFailure: f.past.first, LastFailure: f.past.last, BuriedAt: now,
 		Origin: f.origin(), Replays: f.past.facts.Replays, Topic: f.To.Topic,

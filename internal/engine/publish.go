@@ -2,14 +2,11 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/seed-28af575d/eventbus"
-	"github.com/seed-28af575d/eventbus/internal/ident"
 	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
@@ -32,18 +29,8 @@ var calls = sync.Pool{New: func() any { return new(call) }}
 
 // Publish stores events; see [eventbus.EventBus].
 func (b *Bus) Publish(ctx context.Context, events ...eventbus.DomainEvent) error {
-	switch {
-	case ctx == nil:
-		return fmt.Errorf("eventbus: publish: %w", errNilContext)
-	case len(events) == 0:
-		return nil
-	case len(events) > maxBatch:
-		return fmt.Errorf("eventbus: publish: %w", &eventbus.ValidationError{
-			Field: "events", Rule: "must be at most 100,000 in one call", Value: fmt.Sprint(len(events)),
-		})
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("eventbus: publish: %w", err)
+	if err := acceptable(ctx, len(events)); err != nil || len(events) == 0 {
+		return err
 	}
 	within := b.attemptIn(ctx) != nil
 	if !within && b.closing.Load() {
@@ -75,18 +62,12 @@ func (c *call) release() {
 // prepare copies the events, fills in what is missing, and checks them all.
 func (b *Bus) prepare(c *call, events []eventbus.DomainEvent, within bool) error {
 	c.events = append(c.events[:0], events...)
+	if err := b.check(c.events, &c.payload); err != nil {
+		return err
+	}
 	c.messages = slices.Grow(c.messages[:0], len(events))[:len(events)]
-	var bad map[int]error
 	for i := range c.events {
-		e := &c.events[i]
-		if err := b.complete(c, e); err != nil {
-			if bad == nil {
-				bad = map[int]error{}
-			}
-			bad[i] = err
-			continue
-		}
-		m := &c.messages[i]
+		e, m := &c.events[i], &c.messages[i]
 		*m = Message{To: Address{Topic: e.AggregateType}, Key: e.AggregateID, Type: e.Type, Beyond: within}
 		if b.backend.Traits.Reference {
 			m.Event = e
@@ -94,46 +75,43 @@ func (b *Bus) prepare(c *call, events []eventbus.DomainEvent, within bool) error
 			m.Header, m.Body = wire.Encode(e)
 		}
 	}
-	if bad == nil && len(events) > 1 {
-		bad = twins(c.events)
+	return nil
+}
+
+// acceptable refuses a call that nothing can be done with.
+func acceptable(ctx context.Context, events int) error {
+	switch {
+	case ctx == nil:
+		return fmt.Errorf("eventbus: publish: %w", errNilContext)
+	case events > maxBatch:
+		return fmt.Errorf("eventbus: publish: %w", &eventbus.ValidationError{
+			Field: "events", Rule: "must be at most 100,000 in one call", Value: fmt.Sprint(events),
+		})
 	}
-	if bad != nil {
-		return b.refuseAll(c.events, bad)
+	if err := ctx.Err(); err != nil && events > 0 {
+		return fmt.Errorf("eventbus: publish: %w", err)
 	}
 	return nil
 }
 
-// complete fills in what is missing and checks the event.
-func (b *Bus) complete(c *call, e *eventbus.DomainEvent) error {
-	if e.ID == "" {
-		e.ID = ident.New()
-	}
-	if e.Source == "" {
-		e.Source = b.options.Source
-	}
-	if e.Time.IsZero() {
-		e.Time = b.clock.Now().UTC()
-	}
-	if e.AggregateType == "" {
-		e.AggregateType, _, _ = strings.Cut(e.Type, ".")
-	}
-	if err := e.Validate(); err != nil {
-		return err
-	}
-	if b.options.StrictNames && !strict(e) {
-		return &eventbus.ValidationError{Field: "type", Rule: "must be <aggregate>.<happened> in lower case (Options.StrictNames)", Value: fmt.Sprintf("%q", e.Type)}
-	}
-	if len(e.Data()) > b.options.MaxBytes-envelopeMost {
-		if size := wire.Size(e); size > b.options.MaxBytes {
-			return &eventbus.TooLargeError{Size: size, Limit: b.options.MaxBytes}
+// check completes the events of a call, and refuses all of them if one is not valid.
+func (c *core) check(events []eventbus.DomainEvent, known *binding) error {
+	var bad map[int]error
+	for i := range events {
+		if err := c.complete(&events[i], known); err != nil {
+			if bad == nil {
+				bad = map[int]error{}
+			}
+			bad[i] = err
 		}
 	}
-	return c.payload.bind(&b.types, e)
-}
-
-func strict(e *eventbus.DomainEvent) bool {
-	aggregate, happened, ok := strings.Cut(e.Type, ".")
-	return ok && aggregate == e.AggregateType && !strings.Contains(happened, ".") && strings.ToLower(e.Type) == e.Type
+	if bad == nil && len(events) > 1 {
+		bad = twins(events)
+	}
+	if bad != nil {
+		return c.refuseAll(events, bad)
+	}
+	return nil
 }
 
 // twins finds the events of one call that have the same ID and source.
@@ -153,61 +131,4 @@ func twins(events []eventbus.DomainEvent) (bad map[int]error) {
 		bad[i] = &eventbus.ValidationError{Field: "id", Rule: fmt.Sprintf("must differ from that of event %d of the call", first), Value: fmt.Sprintf("%q", k.id)}
 	}
 	return bad
-}
-
-// refuseAll tells of a call of which nothing was sent.
-func (b *Bus) refuseAll(events []eventbus.DomainEvent, bad map[int]error) error {
-	out := &eventbus.PublishError{Total: len(events), Failed: make([]eventbus.EventError, len(events))}
-	for i := range events {
-		err, ok := bad[i]
-		if !ok {
-			err = eventbus.ErrHeldBack
-		}
-		out.Failed[i] = b.refused(i, &events[i], fmt.Errorf("%w: %w", eventbus.ErrRefused, err))
-	}
-	return out
-}
-
-func (b *Bus) refused(i int, e *eventbus.DomainEvent, err error) eventbus.EventError {
-	b.counts.refused.Add(1)
-	if tell := b.options.Observer.Published; tell != nil {
-		tell(eventbus.Published{Event: *e, Err: err})
-	}
-	return eventbus.EventError{Index: i, ID: e.ID, Type: e.Type, Err: err}
-}
-
-// outcome counts and tells what became of the events.
-func (b *Bus) outcome(events []eventbus.DomainEvent, errs []error) error {
-	var failed []eventbus.EventError
-	tell := b.options.Observer.Published
-	for i := range events {
-		var err error
-		if errs != nil {
-			err = errs[i]
-		}
-		switch e := &events[i]; {
-		case err == nil:
-			if tell != nil {
-				tell(eventbus.Published{Event: *e})
-			}
-		case errors.Is(err, eventbus.ErrUnknown):
-			b.counts.unknown.Add(1)
-			if tell != nil {
-				tell(eventbus.Published{Event: *e, Err: err})
-			}
-			failed = append(failed, eventbus.EventError{Index: i, ID: e.ID, Type: e.Type, Err: err})
-		default:
-			if !errors.Is(err, eventbus.ErrRefused) {
-				err = fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
-			}
-			failed = append(failed, b.refused(i, e, err))
-		}
-	}
-	if stored := len(events) - len(failed); stored > 0 {
-		b.counts.published.Add(uint64(stored))
-	}
-	if failed != nil {
-		return &eventbus.PublishError{Total: len(events), Failed: failed}
-	}
-	return nil
 }

@@ -85,14 +85,14 @@ func (s *subscription) bury(j *job, reason dlq.Reason, err error) {
 		s.tellRetried(j, eventbus.Retried{Attempt: f.past.attempts, Delay: s.sub.Retry.Max, Err: err})
 		j.outcome.kind, j.outcome.delay, j.outcome.retried = outcomeWaiting, s.sub.Retry.Max, true
 	case eventbus.DropLetters:
-		f.own().ending = s.burial(f, reason, err, now)
+		f.own().ending = f.burial(&s.sub, reason, err, now)
 		f.past.ending.told.LetterID = ""
 		s.bus.notices.warn("an event was dropped (Options.DeadLetters)", s.group, failure(err),
 			slog.String("event_type", f.past.ending.told.Event.Type), slog.String("event_id", f.past.ending.told.Event.ID))
 		j.outcome.kind = outcomeBuried
 		s.tellBuried(j)
 	default:
-		f.own().ending = s.burial(f, reason, err, now)
+		f.own().ending = f.burial(&s.sub, reason, err, now)
 		f.todo = inter
 		s.inter(j)
 	}

@@ -84,14 +84,13 @@ func newSubscription(b *Bus, sub eventbus.Subscriber) *subscription {
 }
 
 // wrap puts the middleware around the handler.
-func (s *subscription) wrap() error {
-	s.handler = s.sub.Handler
-	for i := len(s.bus.options.Middleware) - 1; i >= 0 && s.handler != nil; i-- {
-		if s.handler = s.bus.options.Middleware[i](s.handler); s.handler == nil {
-			return &eventbus.ValidationError{Field: fmt.Sprintf("middleware[%d]", i), Rule: "must not return a nil handler"}
+func wrap(h eventbus.Handler, middleware []eventbus.Middleware) (eventbus.Handler, error) {
+	for i := len(middleware) - 1; i >= 0 && h != nil; i-- {
+		if h = middleware[i](h); h == nil {
+			return nil, &eventbus.ValidationError{Field: fmt.Sprintf("middleware[%d]", i), Rule: "must not return a nil handler"}
 		}
 	}
-	return nil
+	return h, nil
 }
 
 // open begins to receive.
