@@ -166,15 +166,11 @@ func checkDepth(data []byte) error {
 	return nil
 }
 
-// decodePayload turns the event's payload into a T: the value as published
-// where it is one, else the decoded bytes.
-func decodePayload[T any](e DomainEvent) (T, error) {
-	if v, ok := e.value.(T); ok {
-		return v, nil
-	}
+// decodePayload turns the bytes of a payload into a T.
+func decodePayload[T any](eventType string, data []byte) (T, error) {
 	var out T
-	if err := json.Unmarshal(e.data, &out); err != nil {
-		return out, fmt.Errorf("%w: payload of %s into %T: %w", ErrUndecodable, e.Type, out, err)
+	if err := json.Unmarshal(data, &out); err != nil {
+		return out, fmt.Errorf("%w: payload of %s into %T: %w", ErrUndecodable, eventType, out, err)
 	}
 	return out, nil
 }

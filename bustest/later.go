@@ -9,11 +9,6 @@ var later = []struct{ name, promise, why string }{
 		why:     "not yet built: next step",
 	},
 	{
-		name:    "Receive/Drain",
-		promise: "In queue mode publishing runs no handler; draining handles at most so many events, in order, and goes on after failures.",
-		why:     "not yet built: next step",
-	},
-	{
 		name:    "Context/Restored",
 		promise: "Trace, baggage and execution context captured at publish are restored in the handler, after retries and replays too, and absent after it.",
 		why:     "not yet built: comes with telemetry",

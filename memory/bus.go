@@ -13,7 +13,20 @@ import (
 // Bus is an [eventbus.EventBus], an [eventbus.Inspector], an [eventbus.Admin] and a
 // [dlq.Holder]. All methods may be called concurrently. Held as what it is, and not
 // as an EventBus, it spares the caller the allocation of the events of a call.
-type Bus struct{ engine *engine.Bus }
+type Bus struct {
+	bus
+	engine *engine.Bus    // of the concurrent mode
+	direct *engine.Direct // of the others
+}
+
+// bus is what every mode has.
+type bus interface {
+	eventbus.EventBus
+	eventbus.Inspector
+	eventbus.Admin
+	dlq.Holder
+	Clear(ctx context.Context) error
+}
 
 var (
 	_ eventbus.EventBus  = (*Bus)(nil)
@@ -25,8 +38,11 @@ var (
 // New makes a bus with a broker of its own, or says everything that is wrong with
 // the options; every fault is an [eventbus.ValidationError].
 func New(o Options) (*Bus, error) {
-	if err := errors.Join(o.Options.WithDefaults().Validate(), o.broker().validate()); err != nil {
+	if err := errors.Join(o.Options.WithDefaults().Validate(), o.broker().validate(), o.validateMode()); err != nil {
 		return nil, optionsError(err)
+	}
+	if o.Mode != Concurrent {
+		return newDirect(o)
 	}
 	b, err := NewBroker(o.broker())
 	if err != nil {
@@ -58,7 +74,7 @@ func (b *Broker) open(in *instance, o eventbus.Options) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Bus{bus}, nil
+	return &Bus{bus: bus, engine: bus}, nil
 }
 
 func optionsError(err error) error { return fmt.Errorf("eventbus: options: %w", err) }
@@ -68,35 +84,11 @@ func Capabilities() eventbus.Capabilities {
 	return eventbus.Capabilities{LostByPowerFailure: "everything"}
 }
 
-// Publish stores events; see [eventbus.EventBus].
+// Publish stores events, or handles them in the inline modes; see
+// [eventbus.EventBus].
 func (b *Bus) Publish(ctx context.Context, events ...eventbus.DomainEvent) error {
+	if b.direct != nil { // two calls of what is known: through an interface the events would be allocated
+		return b.direct.Publish(ctx, events...)
+	}
 	return b.engine.Publish(ctx, events...)
 }
-
-// Subscribe joins a subscriber; see [eventbus.EventBus].
-func (b *Bus) Subscribe(ctx context.Context, s eventbus.Subscriber) (eventbus.Subscription, error) {
-	return b.engine.Subscribe(ctx, s)
-}
-
-// Start lets handlers run; see [eventbus.EventBus].
-func (b *Bus) Start(ctx context.Context) error { return b.engine.Start(ctx) }
-
-// Shutdown ends the bus; see [eventbus.EventBus].
-func (b *Bus) Shutdown(ctx context.Context) error { return b.engine.Shutdown(ctx) }
-
-// Stats returns the counters; see [eventbus.Inspector].
-func (b *Bus) Stats(ctx context.Context) (eventbus.Stats, error) { return b.engine.Stats(ctx) }
-
-// Health says what is wrong; see [eventbus.Inspector].
-func (b *Bus) Health(ctx context.Context) error { return b.engine.Health(ctx) }
-
-// Groups lists the groups of the broker; see [eventbus.Admin].
-func (b *Bus) Groups(ctx context.Context) ([]string, error) { return b.engine.Groups(ctx) }
-
-// DeleteGroup removes a group of the broker; see [eventbus.Admin].
-func (b *Bus) DeleteGroup(ctx context.Context, group string) error {
-	return b.engine.DeleteGroup(ctx, group)
-}
-
-// DeadLetters returns the dead letters of the bus's groups.
-func (b *Bus) DeadLetters() *dlq.Queue { return b.engine.DeadLetters() }

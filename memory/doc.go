@@ -13,6 +13,39 @@
 //	shop, err := broker.Open(eventbus.Options{Group: "shop"})
 //	audit, err := broker.Open(eventbus.Options{Group: "audit"})
 //
+// # Modes
+//
+// Options.Mode says which goroutines run the handlers. What stands beneath this table is
+// about the mode Concurrent.
+//
+//	                Concurrent               Inline                    InlineTogether           Manual
+//	handlers run    in goroutines of the     in Publish, one after     in Publish, those of one in Drain, one after
+//	                bus                      another                   event at the same time   another
+//	order           of each aggregate, for   of publishing, and of     of publishing; none      first in, first out,
+//	                each subscriber          registration for an event among handlers           and of registration
+//	Publish waits   for room                 for the handlers          for the handlers         for room
+//	retries         by the policy            none: one attempt         none: one attempt        none: one attempt
+//	a failure is    observed, and a letter   logged, observed, a       logged, observed, a      logged, observed, a
+//	                after the last attempt   letter; never returned    letter; never returned   letter; never returned
+//	back-pressure   Capacity for each        the handlers themselves   the handlers themselves  Capacity of the queue,
+//	                subscriber, wait or fail                                                    wait or fail
+//	a handler that  is taken beyond the      nests: it is handled      nests: it is handled     joins the queue beyond
+//	publishes       bound                    before Publish returns    before Publish returns   its bound
+//	context of a    the bus's, with a        the publisher's; with     the publisher's; with    derives from Drain's;
+//	handler         time-out                 Timeout, derived from it  Timeout, derived from it Timeout where it is set
+//	before Start,   events wait in the       events are held back, up  as Inline                before Start Drain is
+//	while paused    group                    to Capacity; Start and                             refused; paused as
+//	                                         Resume handle them                                 Inline
+//	Stop            waits for handlers; the  does not wait; the group  as Inline                as Inline
+//	                group goes on collecting ends with it
+//	Shutdown        interrupts handlers when waits; handlers cannot be as Inline                as Inline; what was not
+//	                its context ends         interrupted                                        drained is gone
+//
+// A replayed letter goes the way of a published event, to its one subscriber. Inline costs
+// no allocation; Manual is for tests and for programs with a loop of their own. Handlers
+// of the modes beside Concurrent must not call Shutdown: it would wait for them.
+// [Bus.Clear] empties a bus of any mode between tests.
+//
 // # Promises
 //
 //   - Delivery: at least once as long as the process lives. What a bus had not

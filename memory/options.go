@@ -11,6 +11,8 @@ import (
 // works.
 type Options struct {
 	eventbus.Options
+	// Mode says which goroutines run the handlers. Zero means Concurrent.
+	Mode Mode
 	// Capacity bounds the events of one subscriber that wait or are under way. Zero
 	// means 65,536.
 	Capacity int

@@ -72,7 +72,7 @@ func (s *subscription) prepare(j *job) bool {
 		}
 	}
 	if e := f.event; !e.Expires.IsZero() && !s.bus.clock.Now().Before(e.Expires) {
-		s.bury(j, dlq.Expired, fmt.Errorf("the event expired at %s", e.Expires.Format(time.RFC3339Nano)))
+		s.bury(j, dlq.Expired, expired(e))
 		return false
 	}
 	if f.past.crashes >= maxCrashes {
@@ -86,6 +86,10 @@ func (s *subscription) prepare(j *job) bool {
 	c := j.attempt.context
 	c.number, c.replays = int32(f.past.attempts+1), int32(f.past.facts.Replays)
 	return true
+}
+
+func expired(e *eventbus.DomainEvent) error {
+	return fmt.Errorf("the event expired at %s", e.Expires.Format(time.RFC3339Nano))
 }
 
 // decode reads the envelope.

@@ -144,15 +144,17 @@ func (s *subscription) interrupt() (unfinished []eventbus.Unfinished) {
 	return unfinished
 }
 
+var errWaitsForItself error = &eventbus.ValidationError{
+	Field: "ctx", Rule: "must not be that of a handler, which would be waited for: call it from another goroutine",
+}
+
 // Shutdown ends all subscriptions and the bus; see [eventbus.EventBus].
 func (b *Bus) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return fmt.Errorf("eventbus: shutdown: %w", errNilContext)
 	}
 	if b.attemptIn(ctx) != nil {
-		return fmt.Errorf("eventbus: shutdown: %w", &eventbus.ValidationError{
-			Field: "ctx", Rule: "must not be that of a handler, which Shutdown would wait for: call it from another goroutine",
-		})
+		return fmt.Errorf("eventbus: shutdown: %w", errWaitsForItself)
 	}
 	if b.closing.CompareAndSwap(false, true) {
 		go b.close()

@@ -5,8 +5,9 @@ package scope
 type Key int
 
 // Delivery is the key of the eventbus.Delivery that is being handled; Owner is
-// the key of the engine's own record of it.
+// the key of the engine's own record of it, Drain that of a Drain that handles it.
 const (
 	Delivery Key = iota
 	Owner
+	Drain
 )

@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
+)
+
+// Shutdown ends the bus; see [eventbus.EventBus]. Handlers have the contexts of their
+// publishers and are not cancelled: what is still running when ctx ends is an error.
+func (d *Direct) Shutdown(ctx context.Context) error {
+	if ctx == nil {
+		return fmt.Errorf("eventbus: shutdown: %w", errNilContext)
+	}
+	if d.handlingIn(ctx) != nil {
+		return fmt.Errorf("eventbus: shutdown: %w", errWaitsForItself)
+	}
+	d.active.Add(1) // or the last call could miss that it is the last one
+	d.closing.Store(true)
+	d.leave()
+	select {
+	case <-d.down:
+		return nil
+	case <-ctx.Done():
+	}
+	d.over.Store(true)
+	d.haltAll()
+	select {
+	case <-d.down:
+		return nil
+	default:
+		return fmt.Errorf("eventbus: shutdown: %w: %d calls that run handlers are still under way: %w", eventbus.ErrUnfinished, d.active.Load(), ctx.Err())
+	}
+}
+
+// finish ends what is left, once nothing runs any more.
+func (d *Direct) finish() {
+	d.ended.Do(func() {
+		d.over.Store(true)
+		d.haltAll()
+		if d.backlog != nil {
+			if n := d.backlog.clear(); n > 0 {
+				d.notices.warn("events that were not drained are gone with the bus", d.options.Group, slog.Int("events", n))
+			}
+		}
+		close(d.down)
+	})
+}
+
+func (d *Direct) haltAll() {
+	for _, r := range d.directory.Load().all {
+		r.halt()
+	}
+}
+
+// Clear ends all subscriptions and forgets what waits and the letters, so that a test
+// can begin anew. The counters of the bus stay.
+func (d *Direct) Clear(ctx context.Context) error {
+	if ctx == nil {
+		return fmt.Errorf("eventbus: clear: %w", errNilContext)
+	}
+	if d.handlingIn(ctx) != nil {
+		return fmt.Errorf("eventbus: clear: %w", errWaitsForItself)
+	}
+	d.mu.Lock()
+	all := d.directory.Load().all
+	d.directory.Store(&directory{})
+	d.mu.Unlock()
+	for _, r := range all {
+		r.halt()
+	}
+	if d.backlog != nil {
+		d.backlog.clear()
+	}
+	if _, err := d.letters.Purge(ctx, dlq.All); err != nil {
+		return fmt.Errorf("eventbus: clear: %w", err)
+	}
+	return nil
+}
+
+// Stats returns the counters; see [eventbus.Inspector].
+func (d *Direct) Stats(ctx context.Context) (eventbus.Stats, error) {
+	st := eventbus.Stats{
+		Published: d.counts.published.Load(), Refused: d.counts.refused.Load(), BeyondBound: d.counts.beyond.Load(),
+	}
+	if err := ctx.Err(); err != nil {
+		return st, fmt.Errorf("eventbus: stats: %w", err)
+	}
+	for _, r := range d.directory.Load().all {
+		st.Subscribers = append(st.Subscribers, r.snapshot())
+	}
+	slices.SortFunc(st.Subscribers, func(a, b eventbus.SubscriberStats) int {
+		return slices.Compare([]string{a.Group, a.Subscriber}, []string{b.Group, b.Subscriber})
+	})
+	return st, nil
+}
+
+func (r *recipient) snapshot() eventbus.SubscriberStats {
+	tally := r.tally.Load()
+	st := eventbus.SubscriberStats{
+		Group: r.sub.Group, Subscriber: r.sub.Name,
+		Handled: tally >> runningBits, Failed: r.failed.Load(), Skipped: r.skipped.Load(), Buried: r.buried.Load(),
+		Running: int(tally & runningMask),
+	}
+	st.InFlight = st.Running
+	st.Attempts = st.Handled + st.Failed
+	st.Acked = st.Handled + st.Skipped + st.Buried
+	st.Received = st.Acked + uint64(st.InFlight)
+	r.mu.Lock()
+	st.Waiting = len(r.pending)
+	r.mu.Unlock()
+	if r.bus.backlog != nil {
+		st.Waiting += r.bus.backlog.waiting(r)
+	}
+	return st
+}
+
+// Health says what is wrong; see [eventbus.Inspector].
+func (d *Direct) Health(context.Context) error {
+	if d.closing.Load() {
+		return fmt.Errorf("eventbus: health: %w", eventbus.ErrClosed)
+	}
+	var errs []error
+	for _, r := range d.directory.Load().all {
+		r.mu.Lock()
+		if r.trouble != nil {
+			errs = append(errs, fmt.Errorf("eventbus: health: %s: a dead letter cannot be stored: %w", r.group, r.trouble))
+		}
+		r.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// Groups lists the groups; see [eventbus.Admin].
+func (d *Direct) Groups(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("eventbus: groups: %w", err)
+	}
+	var names []string
+	for _, r := range d.directory.Load().all {
+		names = append(names, r.group)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// DeleteGroup refuses: a group ends with its subscription.
+func (d *Direct) DeleteGroup(ctx context.Context, group string) error {
+	rule := "must exist: in this mode a group ends with its subscription"
+	if d.directory.Load().byGroup(group) != nil {
+		rule = "must have no member; stop its subscription first"
+	}
+	return fmt.Errorf("eventbus: delete group: %w", errors.Join(ctx.Err(), &eventbus.ValidationError{Field: "group", Rule: rule, Value: excerpt.Of(group)}))
+}
+
+// replay handles a letter's event again, or queues it. It is what the dead letters'
+// queue is given to send with.
+func (d *Direct) replay(ctx context.Context, l dlq.Letter) error {
+	if err := d.enter(ctx); err != nil {
+		return err
+	}
+	defer d.leave()
+	group := l.Group + "." + l.Subscriber
+	r := d.directory.Load().byGroup(group)
+	if r == nil {
+		return fmt.Errorf("%w: %w", eventbus.ErrRefused, &eventbus.ValidationError{Field: "group", Rule: "must have a subscriber on this bus", Value: excerpt.Of(group)})
+	}
+	p := posting{event: &l.Event, to: []*recipient{r}, from: provenance{l.Origin, l.Replays + 1}}
+	if d.backlog != nil {
+		return d.queue(ctx, p)
+	}
+	d.dispatch(ctx, p.event, p.to, p.from)
+	return nil
+}

@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/scope"
+)
+
+// handlerContext is the context of a handler of a Direct bus that has a time-out, or that
+// Drain runs. Other handlers have their publisher's.
+type handlerContext struct {
+	context.Context
+	bus      *Direct
+	delivery eventbus.Delivery
+	deadline time.Time // zero: that of the caller
+	over     atomic.Bool
+}
+
+// Deadline returns when the time is up.
+func (h *handlerContext) Deadline() (time.Time, bool) {
+	theirs, ok := h.Context.Deadline()
+	if h.deadline.IsZero() || ok && theirs.Before(h.deadline) {
+		return theirs, ok
+	}
+	return h.deadline, true
+}
+
+// Err is DeadlineExceeded once the time is up.
+func (h *handlerContext) Err() error {
+	if errors.Is(context.Cause(h.Context), eventbus.ErrTimeout) {
+		return context.DeadlineExceeded
+	}
+	return h.Context.Err()
+}
+
+// Value answers the keys of package scope, and is the caller's otherwise.
+func (h *handlerContext) Value(key any) any {
+	switch key {
+	case scope.Delivery:
+		return h.delivery
+	case scope.Drain:
+		return h
+	}
+	return h.Context.Value(key)
+}
+
+// callUnder runs the handler under a context of its own.
+func (r *recipient) callUnder(ctx context.Context, e *eventbus.DomainEvent, from provenance) (err error) {
+	inner, cancel := context.WithCancelCause(ctx)
+	h := &handlerContext{
+		Context: inner, bus: r.bus,
+		delivery: eventbus.Delivery{Group: r.sub.Group, Subscriber: r.sub.Name, Attempt: 1, Replays: from.replays},
+	}
+	if r.timeout > 0 {
+		h.deadline = r.bus.clock.Now().Add(r.timeout)
+		timer := r.bus.clock.AfterFunc(r.timeout, func() { cancel(eventbus.ErrTimeout) })
+		defer timer.Stop()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicked(v, string(debug.Stack()))
+		}
+		if err != nil && errors.Is(context.Cause(inner), eventbus.ErrTimeout) {
+			err = timedOut(err, r.timeout)
+		}
+		h.over.Store(true)
+		cancel(errReturned)
+	}()
+	return readable(r.handler.Handle(h, *e))
+}
+
+// handlingIn returns the running handler of this bus that ctx belongs to, or nil.
+func (d *Direct) handlingIn(ctx context.Context) *handlerContext {
+	h, ok := ctx.Value(scope.Drain).(*handlerContext)
+	if !ok || h.bus != d || h.over.Load() {
+		return nil
+	}
+	return h
+}
