@@ -17,9 +17,10 @@ type Sample struct {
 	CPU      time.Duration // user and system
 	Allocs   uint64
 	Bytes    uint64        // allocated
-	Peak     int64         // bytes of heap in use at most, above those in use before
+	Peak     int64         // bytes of heap and stacks in use at most, above those in use before
 	Retained int64         // bytes of heap still live afterwards, above those before
 	P50, P99 time.Duration // of single events, where they were timed
+	Waiting  Level         // above that of before, where all events waited at once
 }
 
 // NS is the time per event in nanoseconds.
@@ -43,13 +44,19 @@ func (s Sample) PeakMB() float64 { return float64(s.Peak) / 1e6 }
 // RetainedMB is Retained in MB.
 func (s Sample) RetainedMB() float64 { return float64(s.Retained) / 1e6 }
 
+// WaitingMB is the memory of events that wait in MB.
+func (s Sample) WaitingMB() float64 { return float64(s.Waiting.Bytes) / 1e6 }
+
+// Goroutines is the number of goroutines while events wait.
+func (s Sample) Goroutines() float64 { return float64(s.Waiting.Goroutines) }
+
 // Measure runs work, which handles the given number of events. The collector runs
 // before, so that no work pays for the garbage of another, and after, so that only
 // what is still reachable counts as retained. In between warm runs unmeasured: a
 // collection leaves caches so cold that the first 10,000 events cost twice as much.
 func Measure(events int, warm, work func() error) (Sample, error) {
 	runtime.GC()
-	heap := int64(heapInUse())
+	heap, stacks := inUse()
 	if err := warm(); err != nil {
 		return Sample{}, err
 	}
@@ -57,7 +64,7 @@ func Measure(events int, warm, work func() error) (Sample, error) {
 	if err != nil {
 		return Sample{}, err
 	}
-	peak := watchHeap()
+	peak := watchMemory()
 	began := time.Now()
 	err = work()
 	wall := time.Since(began)
@@ -66,15 +73,14 @@ func Measure(events int, warm, work func() error) (Sample, error) {
 		return Sample{}, err
 	}
 	after, err := read()
-	runtime.GC()
 	return Sample{
 		Events:   events,
 		Wall:     wall,
 		CPU:      after.cpu - before.cpu,
 		Allocs:   after.mallocs - before.mallocs,
 		Bytes:    after.bytes - before.bytes,
-		Peak:     int64(highest) - heap,
-		Retained: int64(heapInUse()) - heap,
+		Peak:     highest - heap - stacks,
+		Retained: retained() - heap,
 	}, err
 }
 

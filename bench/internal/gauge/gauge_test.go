@@ -2,6 +2,8 @@ package gauge_test
 
 import (
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,4 +54,24 @@ func TestMeasurePassesTheErrorOn(t *testing.T) {
 	require.ErrorIs(t, err, lost)
 	_, err = gauge.Measure(1, failing, nothing)
 	require.ErrorIs(t, err, lost)
+}
+
+func TestALevelCountsWhatWaits(t *testing.T) {
+	const goroutines, size = 1000, 10_000
+	before := gauge.ReadLevel()
+	gate, ended := make(chan struct{}), sync.WaitGroup{}
+	for range goroutines {
+		held := make([]byte, size)
+		ended.Go(func() {
+			<-gate
+			runtime.KeepAlive(held)
+		})
+	}
+	l := gauge.ReadLevel().Above(before)
+	running := gauge.Running()
+	close(gate)
+	ended.Wait()
+	require.InDelta(t, goroutines, l.Goroutines, 10)
+	require.Greater(t, l.Bytes, int64(goroutines*(size+2048)), "the least stack has 2,048 bytes")
+	require.Positive(t, running)
 }
