@@ -17,7 +17,8 @@ type Tally struct {
 	quick latch // all but those of aggregate 0
 	wrong atomic.Pointer[string]
 	each  chan struct{} // told of every event, where they go one by one
-	end   chan struct{} // closed when a failed round lets go of the slow aggregate
+	gate  chan struct{} // handlers wait until it is closed, where a backlog is to grow
+	end   chan struct{} // closed when a failed round lets go of handlers that wait
 }
 
 // NewTally expects event 0 first.
@@ -37,6 +38,12 @@ func (t *Tally) Expect(from, to int) {
 
 // Handle is the handler of event i.
 func (t *Tally) Handle(i int) {
+	if t.gate != nil {
+		select {
+		case <-t.gate:
+		case <-t.end:
+		}
+	}
 	if t.wait > 0 {
 		time.Sleep(t.wait)
 	}
