@@ -96,11 +96,16 @@ func startBus(ctx context.Context, bus eventbus.EventBus, l load.Load, handle fu
 	if err != nil {
 		return nil, err
 	}
-	s := &busSide{ctx: ctx, load: l, bus: bus, made: eventbus.New("", typical), ids: make([]string, distinctIDs)}
-	for i := range s.ids {
-		s.ids[i] = eventbus.New("", typical).ID
-	}
+	s := &busSide{ctx: ctx, load: l, bus: bus, made: eventbus.New("", typical), ids: eventIDs()}
 	return s, bus.Start(ctx)
+}
+
+func eventIDs() []string {
+	ids := make([]string, distinctIDs)
+	for i := range ids {
+		ids[i] = eventbus.New("", typical).ID
+	}
+	return ids
 }
 
 // numbered is the event that was made before: what differs between events is

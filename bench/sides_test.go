@@ -22,8 +22,13 @@ func TestSidesHandleEveryLoad(t *testing.T) {
 		"waiting":    {Events: 1_000, Running: 64, Wait: time.Millisecond},
 		"slow":       {Events: 1_000, Running: 8, Wait: time.Millisecond, Slow: true},
 	}
-	for name, side := range map[string]load.Maker{"bare": startBare, "memory": startMemory, "interface": startInterface} {
+	for name, side := range map[string]load.Maker{
+		"bare": startBare, "memory": startMemory, "interface": startInterface, "watermill": startWatermill,
+	} {
 		for kind, l := range loads {
+			if name == "watermill" && l.Wait > 0 {
+				continue // one handler at a time: a slow one holds up all
+			}
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				l.Keys = keys
 				s, err := load.Round(t.Context(), l, side)
@@ -41,6 +46,30 @@ func TestSidesHandleEveryLoad(t *testing.T) {
 			require.NoError(t, err)
 			require.Positive(t, s.P50)
 			require.GreaterOrEqual(t, s.P99, s.P50)
+		})
+	}
+}
+
+// TestSidesLetABacklogWait also holds what the backlog's goroutines are on each side.
+func TestSidesLetABacklogWait(t *testing.T) {
+	const events, running = 1_000, 16 // the race detector bears 8,000 goroutines
+	taken, held := backlog(events)
+	for name, c := range map[string]struct {
+		start      load.Maker
+		load       load.Load
+		goroutines int
+	}{
+		"bare":      {startBare, taken, running},
+		"memory":    {startMemory, taken, running},
+		"interface": {startInterface, taken, running},
+		"watermill": {startWatermill, held, events},
+		"unbounded": {startUnbounded, taken, 2 * events},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := load.Backlog(t.Context(), c.load, c.start)
+			require.NoError(t, err)
+			require.Equal(t, events, s.Events)
+			require.InDelta(t, c.goroutines, s.Waiting.Goroutines, 10)
 		})
 	}
 }
