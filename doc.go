@@ -15,4 +15,9 @@
 // order, also while one of them is retried. A failing, panicking or stuck handler
 // affects no other subscriber. Shutdown finishes what runs, loses nothing, and
 // counts nothing as failed that it interrupted.
+//
+// # Catalogue
+//
+// [NewCatalogue] lists what a program publishes and who subscribes, as values and as
+// a Markdown table, without a bus.
 package eventbus

@@ -113,6 +113,39 @@ func ExampleHandlers() {
 	// Output: [order.created]
 }
 
+// What a service publishes and who subscribes, as a table for its documentation.
+func ExampleNewCatalogue() {
+	sendMail := func(context.Context, eventbus.Event[OrderCreated]) error { return nil }
+	subscribers := []eventbus.Subscriber{ // the same that the program subscribes
+		{Name: "mailer", Handler: eventbus.On(sendMail)},
+		{Name: "reports", Group: "bi", Events: []string{"order.*", "invoice.#"}}, // of another service
+	}
+	c, err := eventbus.NewCatalogue(eventbus.CatalogueOptions{
+		Group: "shop",
+		Publishes: []eventbus.Publication{
+			eventbus.Publishes[OrderCreated]("A customer has placed an order."),
+			eventbus.PublishesNamed("order.imported", "An order has come from the old shop.",
+				eventbus.PayloadField{Name: "number", Type: "string", Doc: "as the old shop counts"}),
+		},
+		Subscribers: subscribers,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(c.Markdown())
+	// Output:
+	// | event | source | payload | purpose | subscribers |
+	// |---|---|---|---|---|
+	// | `order.created` | `/shop` | `total` integer | A customer has placed an order. | `bi.reports`<br>`shop.mailer` |
+	// | `order.imported` | `/shop` | `number` string: as the old shop counts | An order has come from the old shop. | `bi.reports` |
+	//
+	// | subscriber | patterns | gets | notes |
+	// |---|---|---|---|
+	// | `bi.reports` | `order.*`<br>`invoice.#` | all 2 | `invoice.#` selects nothing listed |
+	// | `shop.mailer` | `order.created` | `order.created` |  |
+}
+
 // Everything that is wrong with the options is said at once.
 func ExampleOptions_Validate() {
 	_, err := memory.New(memory.Options{
