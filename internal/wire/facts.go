@@ -61,7 +61,7 @@ func (f *Facts) read(h Field) {
 	case "attempts":
 		f.Attempts = count(h.Value)
 	case "first-failure":
-		f.First, _ = parseTime(h.Value)
+		f.First = moment(h.Value)
 	case "origin":
 		f.Origin = h.Value
 	case "replays":
@@ -71,6 +71,16 @@ func (f *Facts) read(h Field) {
 	case "crashes":
 		f.Crashes = count(h.Value)
 	}
+}
+
+// moment reads a time of the years 1 to 9999 in UTC, which are those that stamp can
+// write.
+func moment(s string) time.Time {
+	t, err := parseTime(s)
+	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
 }
 
 func count(s string) int {

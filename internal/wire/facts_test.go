@@ -46,6 +46,14 @@ func TestUnreadableFactsAreZero(t *testing.T) {
 	require.Equal(t, time.UTC, wire.ReadFacts([]wire.Field{{"eventbus-first-failure", "2026-03-01T12:00:00+01:00"}}).First.Location())
 }
 
+// A time that could not be written again is not read either: the next hand-over
+// would lose it.
+func TestFactsOfNoYearAreZero(t *testing.T) {
+	for _, at := range []string{"9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00", "0000-06-01T00:00:00Z"} {
+		require.Equal(t, wire.Facts{}, wire.ReadFacts([]wire.Field{{"eventbus-first-failure", at}}), at)
+	}
+}
+
 func TestStripFactsCopiesOnlyIfNeeded(t *testing.T) {
 	h := header()
 	require.Same(t, &h[0], &wire.StripFacts(h)[0])
