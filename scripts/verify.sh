@@ -64,6 +64,7 @@ test)
 		step "lint in $m" in_module "$m" lint
 		step "tests in $m, with the race detector" in_module "$m" go test -race -shuffle=on -parallel 16 ./...
 	done
+	step 'fuzz targets, 2 s each' scripts/fuzz.sh '^Fuzz' 2s
 	;;
 *)
 	echo "verify.sh: no mode $mode" >&2

@@ -96,7 +96,7 @@ func file(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-func zipped(t *testing.T, content string) []byte {
+func zipped(t testing.TB, content string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
