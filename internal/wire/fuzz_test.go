@@ -39,7 +39,13 @@ func check(t *testing.T, e eventbus.DomainEvent) {
 	requireSame(t, e, got)
 }
 
+// permit is an event of a real log, of a municipality's permits.
+const permit = `{"specversion":"1.0","id":"task-4","type":"permit.confirmation_of_receipt","source":"/permits/wabo","subject":"case-891",` +
+	`"time":"2010-10-02T09:20:39.266+02:00","datacontenttype":"application/json","aggregatetype":"permit","aggregateversion":1,` +
+	`"data":{"activity":"Confirmation of receipt","group":"Group 1","resource":"Resource26","channel":"Internet","department":"General","responsible":"Resource26"}}`
+
 func FuzzDecode(f *testing.F) {
+	f.Add("permit.t06_determine_necessity_of_stop_advice", "2010-10-02T09:20:39.266+02:00", "7", "application/cloudevents+json", []byte(permit), "ce_aggregatetype", "permit")
 	f.Add("order.created", "2026-03-01T12:00:00Z", "1", "application/json", []byte(`{"a":1}`), "x-key", "v")
 	f.Add("order", "", "", "text/plain", []byte("a"), "ce_partitionkey", "o")
 	f.Add("order", "", "", "application/cloudevents+json", object(`"data":1`), "ce_eventbusmetadata", `{"a":"b"}`)
@@ -64,6 +70,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzParseJSON(f *testing.F) {
+	f.Add([]byte(permit))
 	f.Add(object(`"data":{"a":[1,2.5e3,"\u00e4",null,true]},"x":7`))
 	f.Add(object(`"data_base64":"AP8=","time":"2010-10-02T09:20:39.266+02:00"`))
 	f.Add(object(`"datacontenttype":"text/plain","data":"a\n","eventbusmetadata":"{\"k\":\"v\"}"`))
