@@ -20,6 +20,8 @@ type suspicion struct {
 	holder  *flight   // the one that may run
 	waiting []*flight // for their turn
 	untried int       // careful flights that did not run yet
+
+	attempts int // that the policy allows
 }
 
 type caution int
@@ -35,7 +37,7 @@ const (
 func (c *suspicion) look(x *flight, known map[string]Tries) {
 	if len(known) > 0 { // seldom: its key is not free
 		if t, ok := known[x.origin()]; ok {
-			x.recall(t)
+			x.recall(t, c.attempts)
 		}
 	}
 	switch {
@@ -50,11 +52,13 @@ func (c *suspicion) look(x *flight, known map[string]Tries) {
 	}
 }
 
-// recall takes over what the ledger knows.
-func (f *flight) recall(t Tries) {
+// recall takes over what the ledger knows. An event whose attempts are used up has
+// one more, its last again: whether its letter was stored is not known, and a letter
+// says why.
+func (f *flight) recall(t Tries, most int) {
 	f.recorded = true
 	h := f.own()
-	h.attempts = max(h.attempts, t.Attempts)
+	h.attempts = max(h.attempts, min(t.Attempts, most-1))
 	h.crashes = max(h.crashes, t.Crashes)
 	if t.Suspect {
 		h.crashes++

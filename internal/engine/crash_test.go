@@ -164,6 +164,33 @@ func TestACrashAfterABurialMakesOneLetter(t *testing.T) {
 	})
 }
 
+// One whose source goes while its letter cannot be stored has used its attempts up. It
+// is handled once more, which is its last attempt again and not one too many.
+func TestNoAttemptTooManyWhileALetterIsNotStored(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		j := newJournal()
+		_, source := r.on(func(ctx context.Context, e eventbus.DomainEvent) error {
+			d, _ := eventbus.DeliveryOf(ctx)
+			j.add("%s attempt %d", e.ID, d.Attempt)
+			return errBoom
+		})
+		r.letters.fail(-1)
+		source.feed(deliveries("a:1")...)
+		pass(3 * time.Second)
+		source.end()
+		synctest.Wait()
+		r.letters.fail(0)
+		next := r.member("mailer").open()
+		next.feed(again(deliveries("a:1")...)...)
+		pass(time.Minute)
+		require.Equal(r, []string{"0s 1 attempt 1", "1s 1 attempt 2", "3s 1 attempt 3", "3s 1 attempt 3"}, j.all())
+		require.Equal(r, []uint64{1}, next.acked())
+		require.Len(r, r.buried(), 1)
+		require.Equal(r, 3, r.buried()[0].Attempts)
+		require.Empty(r, r.ledger.known())
+	})
+}
+
 func TestAttemptsAreWrittenAtShutdownAndTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := newRig(t, settings{})

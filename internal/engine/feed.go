@@ -40,6 +40,7 @@ func newFeed(s *subscription, source Source) *feed {
 		s: s, source: source,
 		room: make(chan struct{}, 1), stir: make(chan struct{}, 1),
 		quit: make(chan struct{}), ended: make(chan struct{}),
+		suspicion: suspicion{attempts: s.sub.Retry.Attempts},
 	}
 }
 
