@@ -144,3 +144,23 @@ func TestAHandlerHasItsGraceAlsoWhenTheProcessStoodStill(t *testing.T) {
 		require.Equal(r, uint64(1), r.stats().Handled)
 	})
 }
+
+// A handler that does not return gives its place away also where its source is gone.
+func TestAStuckHandlerOfALostSourceFreesItsPlace(t *testing.T) {
+	for _, key := range []string{"a", "b"} { // of what comes next: it waits in the same lane, or in another one
+		for _, window := range []int{1, 10} {
+			virtual(t, settings{options: eventbus.Options{Window: window}}, func(r *rig) {
+				j := newJournal()
+				gate, _ := r.gate()
+				_, source := r.join(eventbus.Subscriber{Concurrency: 1, Timeout: time.Second, Handler: deaf(j, gate, nil)})
+				source.feed(deliveries("a:stuck")...)
+				synctest.Wait()
+				next := r.member("mailer").open()
+				source.end()
+				next.feed(again(deliveries(key+":1", "c:2")...)...)
+				pass(time.Minute)
+				require.ElementsMatch(r, []string{"0s stuck", "6s 1", "6s 2"}, j.all())
+			})
+		}
+	}
+}

@@ -95,6 +95,7 @@ func (s *subscription) abandon(a *attempt, now time.Time) {
 	s.leave()
 	if f.lost {
 		s.drop(f)
+		s.dispatch() // its lane may be empty, and others wait for the worker's place
 		return
 	}
 	f.fail(now)
