@@ -18,6 +18,7 @@ import (
 type attempt struct {
 	s       *subscription
 	flight  *flight       // only while it runs; guarded by s.mu
+	since   time.Time     // from when its time is measured; guarded by s.mu
 	told    time.Duration // after which it was told that its time is up; guarded by s.mu
 	context *attemptContext
 
@@ -230,7 +231,7 @@ func (g *garage) next(s *subscription, now time.Time) *attempt {
 	c := &g.contexts[0]
 	g.contexts = g.contexts[1:]
 	c.attempt, c.turn, c.began = a, a.turn, now
-	a.context = c
+	a.context, a.since = c, now
 	return a
 }
 

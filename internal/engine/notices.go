@@ -55,7 +55,7 @@ func (n *notices) due(k notice) (omitted int, ok bool) {
 		n.told[k] = &told{at: now}
 		return 0, true
 	}
-	if now.Sub(t.at) < noticeEvery {
+	if since := now.Sub(t.at); since >= 0 && since < noticeEvery { // a clock may be set back
 		t.omitted++
 		return 0, false
 	}

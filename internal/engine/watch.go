@@ -34,21 +34,22 @@ func (s *subscription) arm(now time.Time, d time.Duration) {
 func (s *subscription) check() {
 	now := s.bus.clock.Now()
 	s.mu.Lock()
+	s.straighten(now)
 	var late []*attemptContext
 	var next *attempt
-	for a := s.running.first; a != nil && now.Sub(a.context.began) >= s.sub.Timeout; a = next {
+	for a := s.running.first; a != nil && now.Sub(a.since) >= s.sub.Timeout; a = next {
 		next = a.next
 		switch {
 		case a.context.over(): // what is left to do is not its handler's
 			a.leave()
 		case a.event.Load() != nil: // else it is not in its handler yet: the ledger is slow
 			a.leave()
-			a.told = now.Sub(a.context.began)
+			a.told = now.Sub(a.since)
 			s.overdue.push(a)
 			late = append(late, a.context)
 		}
 	}
-	for a := s.overdue.first; a != nil && now.Sub(a.context.began) >= a.told+grace; a = s.overdue.first {
+	for a := s.overdue.first; a != nil && now.Sub(a.since) >= a.told+grace; a = s.overdue.first {
 		a.leave()
 		if !a.context.over() {
 			s.abandon(a, now)
@@ -64,15 +65,36 @@ func (s *subscription) check() {
 	}
 }
 
+// straighten moves along from when the time of attempts is measured where the clock was
+// set: it has told another time than the timer, which nobody sets. The system's clock
+// needs none of this, as its times have a monotonic reading; one that is passed in may
+// tell the time of day alone.
+func (s *subscription) straighten(now time.Time) {
+	off := now.Sub(s.watchAt)
+	if s.watchAt.IsZero() || off.Abs() < grace {
+		off = 0
+	}
+	for _, list := range []*attempts{&s.running, &s.overdue} {
+		for a := list.first; a != nil; a = a.next {
+			if before := off > 0 && !a.since.After(s.watchAt) || off < 0 && a.since.After(now); before {
+				a.since = a.since.Add(off)
+			}
+			if a.since.After(now) { // the clock was ahead for a while
+				a.since = now
+			}
+		}
+	}
+}
+
 // nextDeadline is how long to wait before the next check.
 func (s *subscription) nextDeadline(now time.Time) (wait time.Duration, ok bool) {
 	if a := s.running.first; a != nil {
-		if wait, ok = s.sub.Timeout-now.Sub(a.context.began), true; wait <= 0 { // its ledger is slow
+		if wait, ok = s.sub.Timeout-now.Sub(a.since), true; wait <= 0 { // its ledger is slow
 			wait = grace / 10
 		}
 	}
 	if a := s.overdue.first; a != nil {
-		left := a.told + grace - now.Sub(a.context.began)
+		left := a.told + grace - now.Sub(a.since)
 		if !ok || left < wait {
 			wait, ok = left, true
 		}
@@ -99,7 +121,7 @@ func (s *subscription) abandon(a *attempt, now time.Time) {
 		return
 	}
 	f.fail(now)
-	f.past.stuck = now.Sub(a.context.began)
+	f.past.stuck = now.Sub(a.since)
 	f.todo = giveUp
 	f.lane.state = laneReady
 	s.ready.pushFront(f.lane)

@@ -122,7 +122,7 @@ func (s *subscription) beginAgain(j *job) {
 	defer s.mu.Unlock()
 	if a := j.attempt; a.list != nil {
 		a.leave()
-		a.context.began = j.now
+		a.context.began, a.since = j.now, j.now
 		s.running.push(a)
 	}
 }
