@@ -4,13 +4,14 @@
 export GOFLAGS += -buildvcs=false
 
 ARGS     ?=
+SEEDS    ?= 10000
 BENCH    ?= .
 COUNT    ?= 1
 FUZZ     ?= ^Fuzz
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench fuzz vuln fmt lint tidy clean
+.PHONY: help demo check test faults bench fuzz vuln fmt lint tidy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -23,6 +24,9 @@ check: ## the quick loop: formatting, vet, lint and short tests of the library
 
 test: ## everything that must pass: every module, lint, the race detector
 	@scripts/verify.sh test
+
+faults: ## the engine against a broker that misbehaves, SEEDS times in virtual time: make faults SEEDS=50000
+	go test -count=1 -timeout 30m ./internal/simulation -run '^TestSimulation$$' -seeds $(SEEDS)
 
 bench: ## benchmarks of bench/: make bench BENCH=Publish COUNT=10
 	cd bench && go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

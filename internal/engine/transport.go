@@ -45,7 +45,8 @@ type Traits struct {
 	// event instead of headers and body. Such a transport is Immediate too.
 	Reference bool
 	// Immediate means that Send keeps the order of its callers and waits for nothing
-	// but room: callers go straight through, nothing is gained by coalescing.
+	// but room: callers go straight through, nothing is gained by coalescing. It may be
+	// sent to while it is being closed and after that, which it refuses.
 	Immediate bool
 	// Routed means that a group is handed only what its patterns select.
 	Routed bool

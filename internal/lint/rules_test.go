@@ -65,6 +65,11 @@ var layers = []layer{
 		why:      "a test only",
 	},
 	{
+		name:     "simulation",
+		packages: []string{"internal/simulation"},
+		why:      "tests only, which see the engine as a backend does",
+	},
+	{
 		name:     "internal vocabulary",
 		packages: []string{"internal/*"},
 		own:      []string{"internal/*"},
