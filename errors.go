@@ -139,7 +139,7 @@ type UnfinishedError struct{ Handling []Unfinished }
 // Unfinished is one event that a handler has not finished.
 type Unfinished struct {
 	Group, Subscriber string
-	EventID, Type     string
+	EventID, Type     string // empty where handlers run in their publisher's goroutine
 	Since             time.Time
 }
 
@@ -150,6 +150,10 @@ func (e *UnfinishedError) Error() string {
 		if i == 10 {
 			fmt.Fprintf(&b, " and %d more", len(e.Handling)-i)
 			break
+		}
+		if u.EventID == "" { // not known, as in handlers that run in a publisher's goroutine
+			fmt.Fprintf(&b, " %s.%s is handling an event;", u.Group, u.Subscriber)
+			continue
 		}
 		fmt.Fprintf(&b, " %s.%s is handling %s %s;", u.Group, u.Subscriber, u.Type, u.EventID)
 	}

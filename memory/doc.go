@@ -21,29 +21,40 @@
 //	                Concurrent               Inline                    InlineTogether           Manual
 //	handlers run    in goroutines of the     in Publish, one after     in Publish, those of one in Drain, one after
 //	                bus                      another                   event at the same time   another
-//	order           of each aggregate, for   of publishing, and of     of publishing; none      first in, first out,
-//	                each subscriber          registration for an event among handlers           and of registration
+//	order           of each aggregate, for   of each publisher; of     of each publisher; none  first in, first out;
+//	                each subscriber          registration for an event among the handlers       of registration
+//	at once         Concurrency, one for an  as many as publish, also  as Inline                one
+//	                aggregate                for an aggregate
 //	Publish waits   for room                 for the handlers          for the handlers         for room
 //	retries         by the policy            none: one attempt         none: one attempt        none: one attempt
 //	a failure is    observed, and a letter   logged, observed, a       logged, observed, a      logged, observed, a
 //	                after the last attempt   letter; never returned    letter; never returned   letter; never returned
-//	back-pressure   Capacity for each        the handlers themselves   the handlers themselves  Capacity of the queue,
-//	                subscriber, wait or fail                                                    wait or fail
-//	a handler that  is taken beyond the      nests: it is handled      nests: it is handled     joins the queue beyond
-//	publishes       bound                    before Publish returns    before Publish returns   its bound
-//	context of a    the bus's, with a        the publisher's; with     the publisher's; with    derives from Drain's;
-//	handler         time-out                 Timeout, derived from it  Timeout, derived from it Timeout where it is set
-//	before Start,   events wait in the       events are held back, up  as Inline                before Start Drain is
-//	while paused    group                    to Capacity; Start and                             refused; paused as
-//	                                         Resume handle them                                 Inline
-//	Stop            waits for handlers; the  does not wait; the group  as Inline                as Inline
-//	                group goes on collecting ends with it
+//	letters full    the event waits in its   it is lost, logged, and   as Inline                as Inline
+//	                lane                     told by Health for 1 min
+//	back-pressure   Capacity for each        the handlers themselves;  as Inline                Capacity of the queue,
+//	                subscriber, wait or fail 10,000 calls at once                               wait or fail
+//	a handler that  is taken beyond the      nests: its event is       nests: its event is      joins the queue beyond
+//	publishes       bound                    handled before Publish    handled before Publish   its bound
+//	                                         returns                   returns
+//	context of a    the bus's, with a        the publisher's; with     as Inline                derives from Drain's;
+//	handler         time-out                 Timeout, derived from it                           Timeout where it is set
+//	before Start    events wait              handlers run: it needs    as Inline                events wait, Drain is
+//	                                         no Start                                           refused
+//	while paused    events wait              Publish waits, at most    as Inline                Drain stops at the next
+//	                                         PublishTimeout; then the                           event that is to go
+//	                                         event is a letter                                  there, with an error
+//	replay          goes to the group again  runs the handler, without as Inline                joins the queue beyond
+//	                                         the replayer's deadline                            its bound
+//	Stop            waits for handlers; the  does not wait: Done does; as Inline                as Inline; what waits
+//	                group goes on collecting the group ends with it                             for it is dropped
 //	Shutdown        interrupts handlers when waits; handlers cannot be as Inline                as Inline; what was not
 //	                its context ends         interrupted                                        drained is gone
 //
-// A replayed letter goes the way of a published event, to its one subscriber. Inline costs
-// no allocation; Manual is for tests and for programs with a loop of their own. Handlers
-// of the modes beside Concurrent must not call Shutdown: it would wait for them.
+// Where there is one attempt, Retry, Hold, Unordered, Concurrency and Window mean nothing, and
+// Timeout counts only where a subscriber sets it. A Publish of a [*Bus] costs no allocation
+// in the mode Inline; Manual is for tests, and for programs with a loop of their own. An inline
+// handler is not known to the bus, unless it has a Timeout: [eventbus.DeliveryOf] tells it
+// what it would tell its publisher, and it must not call Shutdown or Clear, which would wait for it.
 // [Bus.Clear] empties a bus of any mode between tests.
 //
 // # Promises

@@ -63,8 +63,8 @@ func newDirect(o Options) (*Bus, error) {
 		Encode:   o.Encode,
 		Wait:     o.WhenFull == WaitWhenFull,
 		Capacity: common.Capacity,
-		Full: func(group string, waiting int, cause error) error {
-			return &FullError{Group: group, Waiting: waiting, Capacity: common.Capacity, Members: 1, Err: cause}
+		Full: func(waiting int, cause error) error {
+			return &FullError{Waiting: waiting, Capacity: common.Capacity, Err: cause}
 		},
 	}, dlq.NewMemoryStore(dlq.MemoryOptions{Max: common.MaxLetters, Now: common.Clock.Now}), o.Options)
 	if err != nil {

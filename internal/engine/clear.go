@@ -32,6 +32,7 @@ func (b *Bus) clear(ctx context.Context) error {
 	if admin, ok := b.backend.Transport.(GroupAdmin); ok {
 		errs = append(errs, b.deleteGroups(ctx, admin))
 	}
+	b.types.forget()
 	_, err := b.letters.Purge(ctx, dlq.All)
 	return errors.Join(append(errs, err)...)
 }

@@ -4,60 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
-
-// Shutdown ends the bus; see [eventbus.EventBus]. Handlers have the contexts of their
-// publishers and are not cancelled: what is still running when ctx ends is an error.
-func (d *Direct) Shutdown(ctx context.Context) error {
-	if ctx == nil {
-		return fmt.Errorf("eventbus: shutdown: %w", errNilContext)
-	}
-	if d.handlingIn(ctx) != nil {
-		return fmt.Errorf("eventbus: shutdown: %w", errWaitsForItself)
-	}
-	d.active.Add(1) // or the last call could miss that it is the last one
-	d.closing.Store(true)
-	d.leave()
-	select {
-	case <-d.down:
-		return nil
-	case <-ctx.Done():
-	}
-	d.over.Store(true)
-	d.haltAll()
-	select {
-	case <-d.down:
-		return nil
-	default:
-		return fmt.Errorf("eventbus: shutdown: %w: %d calls that run handlers are still under way: %w", eventbus.ErrUnfinished, d.active.Load(), ctx.Err())
-	}
-}
-
-// finish ends what is left, once nothing runs any more.
-func (d *Direct) finish() {
-	d.ended.Do(func() {
-		d.over.Store(true)
-		d.haltAll()
-		if d.backlog != nil {
-			if n := d.backlog.clear(); n > 0 {
-				d.notices.warn("events that were not drained are gone with the bus", d.options.Group, slog.Int("events", n))
-			}
-		}
-		close(d.down)
-	})
-}
-
-func (d *Direct) haltAll() {
-	for _, r := range d.directory.Load().all {
-		r.halt()
-	}
-}
 
 // Clear ends all subscriptions and forgets what waits and the letters, so that a test
 // can begin anew. The counters of the bus stay.
@@ -77,6 +30,14 @@ func (d *Direct) Clear(ctx context.Context) error {
 	}
 	if d.backlog != nil {
 		d.backlog.clear()
+	}
+	d.types.forget()
+	for _, r := range all {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return fmt.Errorf("eventbus: clear: a handler of %s still runs: %w", r.group, ctx.Err())
+		}
 	}
 	if _, err := d.letters.Purge(ctx, dlq.All); err != nil {
 		return fmt.Errorf("eventbus: clear: %w", err)
@@ -102,24 +63,26 @@ func (d *Direct) Stats(ctx context.Context) (eventbus.Stats, error) {
 }
 
 func (r *recipient) snapshot() eventbus.SubscriberStats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	tally := r.tally.Load()
 	st := eventbus.SubscriberStats{
 		Group: r.sub.Group, Subscriber: r.sub.Name,
-		Handled: tally >> runningBits, Failed: r.failed.Load(), Skipped: r.skipped.Load(), Buried: r.buried.Load(),
+		Handled: tally >> runningBits, Failed: r.failed.Load(), Skipped: r.skipped, Buried: r.buried,
 		Running: int(tally & runningMask),
 	}
 	st.InFlight = st.Running
 	st.Attempts = st.Handled + st.Failed
 	st.Acked = st.Handled + st.Skipped + st.Buried
 	st.Received = st.Acked + uint64(st.InFlight)
-	r.mu.Lock()
-	st.Waiting = len(r.pending)
-	r.mu.Unlock()
 	if r.bus.backlog != nil {
-		st.Waiting += r.bus.backlog.waiting(r)
+		st.Waiting = r.bus.backlog.waiting(r)
 	}
 	return st
 }
+
+// recent is how long Health tells of an event that was lost.
+const recent = time.Minute
 
 // Health says what is wrong; see [eventbus.Inspector].
 func (d *Direct) Health(context.Context) error {
@@ -129,7 +92,7 @@ func (d *Direct) Health(context.Context) error {
 	var errs []error
 	for _, r := range d.directory.Load().all {
 		r.mu.Lock()
-		if r.trouble != nil {
+		if r.trouble != nil && d.clock.Now().Sub(r.troubleAt) < recent {
 			errs = append(errs, fmt.Errorf("eventbus: health: %s: a dead letter cannot be stored: %w", r.group, r.trouble))
 		}
 		r.mu.Unlock()
@@ -160,21 +123,25 @@ func (d *Direct) DeleteGroup(ctx context.Context, group string) error {
 }
 
 // replay handles a letter's event again, or queues it. It is what the dead letters'
-// queue is given to send with.
+// queue is given to send with; the time that it gives is for sending, not for handlers.
 func (d *Direct) replay(ctx context.Context, l dlq.Letter) error {
-	if err := d.enter(ctx); err != nil {
+	late, err := d.enter(ctx)
+	if err != nil {
 		return err
 	}
-	defer d.leave()
+	defer d.leave(late)
 	group := l.Group + "." + l.Subscriber
 	r := d.directory.Load().byGroup(group)
-	if r == nil {
+	switch {
+	case r == nil:
 		return fmt.Errorf("%w: %w", eventbus.ErrRefused, &eventbus.ValidationError{Field: "group", Rule: "must have a subscriber on this bus", Value: excerpt.Of(group)})
+	case r.isPaused():
+		return fmt.Errorf("%w: %s is paused", eventbus.ErrRefused, group)
 	}
-	p := posting{event: &l.Event, to: []*recipient{r}, from: provenance{l.Origin, l.Replays + 1}}
+	from := provenance{l.Origin, l.Replays + 1}
 	if d.backlog != nil {
-		return d.queue(ctx, p)
+		d.backlog.push(posting{event: &l.Event, to: []*recipient{r}, from: from, beyond: true})
+		return nil
 	}
-	d.dispatch(ctx, p.event, p.to, p.from)
-	return nil
+	return r.take(context.WithoutCancel(ctx), &l.Event, from)
 }

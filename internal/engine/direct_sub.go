@@ -43,16 +43,12 @@ func (d *Direct) subscribe(ctx context.Context, sub eventbus.Subscriber) (*recip
 	if err := d.types.bindAll(sub.Handler); err != nil {
 		return nil, err
 	}
-	if !d.started {
-		r.gate.Store(notStarted)
-	}
 	d.groups[sub.Group] = true
 	d.directory.Store(t.with(r))
 	return r, nil
 }
 
-// Start lets handlers run, first for what was published before; see
-// [eventbus.EventBus].
+// Start allows Drain. Handlers that Publish runs need none; see [eventbus.EventBus].
 func (d *Direct) Start(ctx context.Context) error {
 	if ctx == nil {
 		return fmt.Errorf("eventbus: start: %w", errNilContext)
@@ -61,111 +57,67 @@ func (d *Direct) Start(ctx context.Context) error {
 		return fmt.Errorf("eventbus: start: %w", err)
 	}
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	switch {
 	case d.closing.Load():
-		d.mu.Unlock()
 		return fmt.Errorf("eventbus: start: %w", eventbus.ErrClosed)
 	case d.started:
-		d.mu.Unlock()
 		return fmt.Errorf("eventbus: start: %w", eventbus.ErrStarted)
 	}
 	d.started = true
-	all := d.directory.Load().all
-	d.mu.Unlock()
-	for _, r := range all {
-		r.open(notStarted)
-	}
 	return nil
 }
 
-// Pause holds events back until Resume.
+// Pause lets publishers wait until Resume, and Drain stop.
 func (r *recipient) Pause() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.gate.Or(paused)
+	if r.resumed == nil {
+		r.resumed = make(chan struct{})
+		r.gate.Or(paused)
+	}
 }
 
-// Resume ends a Pause, and handles what was held back.
-func (r *recipient) Resume() { r.open(paused) }
-
-// open takes away a reason for holding back, and handles what was held back if that
-// was the last one. What comes meanwhile stands in line.
-func (r *recipient) open(reason uint32) {
+// Resume ends a Pause.
+func (r *recipient) Resume() {
 	r.mu.Lock()
-	gate := r.gate.Load() &^ reason
-	behind := gate == 0 && len(r.pending) > 0
-	if behind {
-		gate = catchingUp
-	}
-	r.gate.Store(gate)
-	r.mu.Unlock()
-	if behind {
-		r.catchUp()
+	defer r.mu.Unlock()
+	r.resume()
+}
+
+func (r *recipient) resume() {
+	if r.resumed != nil {
+		r.gate.And(^paused)
+		close(r.resumed)
+		r.resumed = nil
 	}
 }
 
-// catchUp handles what was held back, also when a handler ends the goroutine.
-func (r *recipient) catchUp() {
+func (r *recipient) isPaused() bool { return r.gate.Load()&paused != 0 }
+
+var errStopped = fmt.Errorf("%w: its subscription has ended", eventbus.ErrRefused)
+
+// wait waits until handlers may run, as long as ctx and the publish time-out let it.
+func (r *recipient) wait(ctx context.Context) error {
+	var bound boundedContext
+	bound.begin(ctx, &r.bus.limits)
+	defer bound.end()
 	for {
-		p, ok := r.next()
-		if !ok {
-			return
+		r.mu.Lock()
+		gate, resumed := r.gate.Load(), r.resumed
+		r.mu.Unlock()
+		switch {
+		case gate&stopped != 0:
+			return errStopped
+		case gate == 0:
+			return nil
 		}
-		returned := false
-		func() {
-			defer func() {
-				if !returned {
-					r.catchUp()
-				}
-			}()
-			r.tally.Add(1)
-			r.run(p.ctx, p.event, p.from)
-			returned = true
-		}()
+		select {
+		case <-resumed:
+		case <-bound.Done():
+			return bound.Err()
+		}
 	}
-}
-
-// next returns what was held back first, or ends the catching up.
-func (r *recipient) next() (pending, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.pending) == 0 || r.gate.Load() != catchingUp {
-		r.gate.And(^catchingUp)
-		return pending{}, false
-	}
-	p := r.pending[0]
-	r.pending[0] = pending{}
-	r.pending = r.pending[1:]
-	r.bus.held.Add(-1)
-	return p, true
-}
-
-// holdBack keeps an event for later, unless it is to be handled now after all. An
-// event for one that has stopped goes nowhere.
-func (r *recipient) holdBack(ctx context.Context, e *eventbus.DomainEvent, from provenance) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	gate := r.gate.Load()
-	switch {
-	case gate == 0:
-		return false
-	case gate&stopped != 0:
-		return true
-	}
-	own := *e
-	r.pending = append(r.pending, pending{context.WithoutCancel(ctx), &own, from})
-	r.bus.held.Add(1)
-	return true
-}
-
-// full returns how many events are held back, if no more may be.
-func (r *recipient) full() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.pending) < r.bus.manner.Capacity {
-		return 0
-	}
-	return len(r.pending)
 }
 
 // Done is closed when the subscription has ended and none of its handlers runs.
@@ -174,8 +126,8 @@ func (r *recipient) Done() <-chan struct{} { return r.done }
 // Err is nil: nothing but Stop and Shutdown ends it.
 func (r *recipient) Err() error { return nil }
 
-// Stop ends the subscription, with what waits for it. It does not wait for handlers,
-// which run in goroutines of others, perhaps in the caller's own: Done does.
+// Stop ends the subscription. It does not wait for handlers, which run in goroutines of
+// others, perhaps in the caller's own: Done does.
 func (r *recipient) Stop(ctx context.Context) error {
 	if ctx == nil {
 		return fmt.Errorf("eventbus: stop %s: %w", r.group, errNilContext)
@@ -192,8 +144,7 @@ func (r *recipient) halt() {
 	r.tally.Add(1) // or the last handler could miss the gate
 	r.mu.Lock()
 	r.gate.Or(stopped)
-	r.bus.held.Add(-int64(len(r.pending)))
-	r.pending = nil
+	r.resume()
 	r.mu.Unlock()
-	r.left()
+	r.leave(wasDropped)
 }

@@ -18,6 +18,7 @@ type handlerContext struct {
 	bus      *Direct
 	delivery eventbus.Delivery
 	deadline time.Time // zero: that of the caller
+	expired  atomic.Bool
 	over     atomic.Bool
 }
 
@@ -32,10 +33,11 @@ func (h *handlerContext) Deadline() (time.Time, bool) {
 
 // Err is DeadlineExceeded once the time is up.
 func (h *handlerContext) Err() error {
-	if errors.Is(context.Cause(h.Context), eventbus.ErrTimeout) {
+	err := h.Context.Err()
+	if err != nil && errors.Is(context.Cause(h.Context), eventbus.ErrTimeout) {
 		return context.DeadlineExceeded
 	}
-	return h.Context.Err()
+	return err
 }
 
 // Value answers the keys of package scope, and is the caller's otherwise.
@@ -58,14 +60,17 @@ func (r *recipient) callUnder(ctx context.Context, e *eventbus.DomainEvent, from
 	}
 	if r.timeout > 0 {
 		h.deadline = r.bus.clock.Now().Add(r.timeout)
-		timer := r.bus.clock.AfterFunc(r.timeout, func() { cancel(eventbus.ErrTimeout) })
+		timer := r.bus.clock.AfterFunc(r.timeout, func() {
+			h.expired.Store(true)
+			cancel(eventbus.ErrTimeout)
+		})
 		defer timer.Stop()
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = panicked(v, string(debug.Stack()))
 		}
-		if err != nil && errors.Is(context.Cause(inner), eventbus.ErrTimeout) {
+		if err != nil && h.expired.Load() {
 			err = timedOut(err, r.timeout)
 		}
 		h.over.Store(true)
@@ -76,9 +81,14 @@ func (r *recipient) callUnder(ctx context.Context, e *eventbus.DomainEvent, from
 
 // handlingIn returns the running handler of this bus that ctx belongs to, or nil.
 func (d *Direct) handlingIn(ctx context.Context) *handlerContext {
-	h, ok := ctx.Value(scope.Drain).(*handlerContext)
-	if !ok || h.bus != d || h.over.Load() {
-		return nil
+	for {
+		h, ok := ctx.Value(scope.Drain).(*handlerContext)
+		switch {
+		case !ok:
+			return nil
+		case h.bus == d && !h.over.Load():
+			return h
+		}
+		ctx = h.Context // another bus's, perhaps within a handler of this one
 	}
-	return h
 }

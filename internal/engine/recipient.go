@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"sync"
@@ -23,29 +25,21 @@ type recipient struct {
 	done     chan struct{}
 	once     sync.Once
 
-	gate    atomic.Uint32 // why no handler is to be called; 0: one is. Written under mu
-	tally   atomic.Uint64 // handled ones, and in the lowest bits how many run
-	failed  atomic.Uint64
-	skipped atomic.Uint64
-	buried  atomic.Uint64
+	gate   atomic.Uint32 // why no handler is to be called; 0: one is. Written under mu
+	tally  atomic.Uint64 // handled ones, and in the lowest bits how many are under way
+	failed atomic.Uint64
 
-	mu      sync.Mutex
-	pending []pending // what it holds back
-	trouble error     // why letters cannot be stored
-}
-
-// pending is an event that is held back.
-type pending struct {
-	ctx   context.Context
-	event *eventbus.DomainEvent
-	from  provenance
+	mu        sync.Mutex
+	skipped   uint64
+	buried    uint64
+	resumed   chan struct{} // closed when it is paused no longer; nil: it is not
+	trouble   error         // why a letter could not be stored
+	troubleAt time.Time
 }
 
 // What keeps the gate shut.
 const (
-	notStarted uint32 = 1 << iota
-	paused
-	catchingUp // with what was held back
+	paused uint32 = 1 << iota
 	stopped
 )
 
@@ -55,72 +49,85 @@ const (
 	runningMask = oneHandled - 1
 )
 
-// take runs the handler, unless the event is to wait.
-func (r *recipient) take(ctx context.Context, e *eventbus.DomainEvent, from provenance) {
-	r.tally.Add(1) // before the gate is looked at: whoever shuts it sees who is inside
-	if r.gate.Load() == 0 || !r.holdBack(ctx, e, from) {
-		r.run(ctx, e, from)
-		return
-	}
-	r.left()
-}
+// fate is how an event ends for a recipient.
+type fate int
 
-// run calls the handler and settles the event.
-func (r *recipient) run(ctx context.Context, e *eventbus.DomainEvent, from provenance) {
-	if !e.Expires.IsZero() && !r.bus.clock.Now().Before(e.Expires) {
-		r.bury(ctx, e, from, death{dlq.Expired, expired(e)})
-		r.left()
-		return
+const (
+	wasHandled fate = iota
+	wasSkipped
+	wasBuried
+	wasDropped // the subscription has ended
+)
+
+// take runs the handler and settles the event. It returns an error where the event is
+// neither handled nor a letter.
+func (r *recipient) take(ctx context.Context, e *eventbus.DomainEvent, from provenance) (lost error) {
+	r.tally.Add(1) // before the gate is looked at: whoever shuts it sees who is inside
+	end := wasDropped
+	defer func() { r.leave(end) }()
+	if r.gate.Load() != 0 {
+		if err := r.wait(ctx); errors.Is(err, errStopped) {
+			return errStopped
+		} else if err != nil {
+			end = wasBuried
+			return r.bury(ctx, e, from, death{dlq.HandlerError, fmt.Errorf("not handled, since its subscriber is paused: %w", err), 0})
+		}
 	}
-	settled := false
+	if !e.Expires.IsZero() && !r.bus.clock.Now().Before(e.Expires) {
+		end = wasBuried
+		return r.bury(ctx, e, from, death{dlq.Expired, expired(e), 0})
+	}
+	var began time.Time
+	if r.bus.options.Observer.Handled != nil { // only then is the clock read
+		began = r.bus.clock.Now()
+	}
+	returned := false
 	defer func() {
-		if !settled { // the handler ended the goroutine
-			r.fail(ctx, e, from, errGoexit)
-			r.left()
+		if !returned { // the handler has ended the goroutine
+			end = r.fate(errGoexit)
+			lost = r.settle(ctx, e, from, &result{end, errGoexit, began})
 		}
 	}()
-	err := r.observed(ctx, e, from)
-	settled = true
-	if err != nil {
-		r.fail(ctx, e, from, err)
-		r.left()
-		return
-	}
-	r.handled()
-}
-
-// observed calls the handler, and the observer where there is one: only then is the
-// clock read.
-func (r *recipient) observed(ctx context.Context, e *eventbus.DomainEvent, from provenance) error {
-	tell := r.bus.options.Observer.Handled
-	if tell == nil {
-		return r.call(ctx, e, from)
-	}
-	began := r.bus.clock.Now()
 	err := r.call(ctx, e, from)
-	h := eventbus.Handled{
-		Group: r.sub.Group, Subscriber: r.sub.Name, Event: *e, Attempt: 1,
-		Took: r.bus.clock.Now().Sub(began), Err: err,
+	returned = true
+	if end = r.fate(err); end == wasHandled && began.IsZero() {
+		return nil
 	}
-	r.guard(func() { tell(h) })
-	return err
+	return r.settle(ctx, e, from, &result{end, err, began})
 }
 
-// handled counts a success.
-func (r *recipient) handled() {
-	if n := r.tally.Add(oneHandled - 1); n&runningMask == 0 && r.gate.Load()&stopped != 0 {
-		r.end()
+// fate decides what becomes of an event by its handler's error. There is one attempt.
+func (r *recipient) fate(err error) fate {
+	if err == nil {
+		return wasHandled
 	}
+	what, _ := decide(eventbus.RetryPolicy{Attempts: 1}, 1, err, 0)
+	if what == unknown && r.sub.Unmatched == eventbus.SkipUnmatched {
+		return wasSkipped
+	}
+	return wasBuried
 }
 
-// left notes that nothing more runs for one event.
-func (r *recipient) left() {
-	if n := r.tally.Add(^uint64(0)); n&runningMask == 0 && r.gate.Load()&stopped != 0 {
-		r.end()
+// leave counts the end of one event.
+func (r *recipient) leave(end fate) {
+	var n uint64
+	if end == wasHandled {
+		n = r.tally.Add(oneHandled - 1)
+	} else { // both at once, for those who read them
+		r.mu.Lock()
+		switch end {
+		case wasSkipped:
+			r.skipped++
+		case wasBuried:
+			r.buried++
+		}
+		n = r.tally.Add(^uint64(0))
+		r.mu.Unlock()
+	}
+	if n&runningMask == 0 && r.gate.Load()&stopped != 0 {
+		r.once.Do(func() { close(r.done) })
 	}
 }
-
-func (r *recipient) end() { r.once.Do(func() { close(r.done) }) }
 
 // call runs the handler once and returns its error, a panic being one.
 func (r *recipient) call(ctx context.Context, e *eventbus.DomainEvent, from provenance) (err error) {
@@ -135,70 +142,92 @@ func (r *recipient) call(ctx context.Context, e *eventbus.DomainEvent, from prov
 	return readable(r.handler.Handle(ctx, *e))
 }
 
-// fail decides what becomes of an event that its handler failed. There is one attempt.
-func (r *recipient) fail(ctx context.Context, e *eventbus.DomainEvent, from provenance, err error) {
-	what, _ := decide(eventbus.RetryPolicy{Attempts: 1}, 1, err, 0)
-	if what == unknown && r.sub.Unmatched == eventbus.SkipUnmatched {
-		r.skipped.Add(1)
-		if tell := r.bus.options.Observer.Skipped; tell != nil {
-			r.guard(func() { tell(eventbus.Skipped{Group: r.sub.Group, Subscriber: r.sub.Name, Event: *e}) })
+// result is how a handler call ended.
+type result struct {
+	end   fate
+	err   error
+	began time.Time
+}
+
+// settle tells how a handler call ended, and makes a letter of what it failed.
+func (r *recipient) settle(ctx context.Context, e *eventbus.DomainEvent, from provenance, res *result) error {
+	o := &r.bus.options.Observer
+	if res.end == wasSkipped {
+		if o.Skipped != nil {
+			r.guard(func() { o.Skipped(eventbus.Skipped{Group: r.sub.Group, Subscriber: r.sub.Name, Event: *e}) })
 		}
-		return
+		return nil
 	}
-	r.failed.Add(1)
-	r.bury(ctx, e, from, death{reasonOf(err), err})
+	if res.err != nil {
+		r.failed.Add(1)
+	}
+	if o.Handled != nil {
+		h := eventbus.Handled{
+			Group: r.sub.Group, Subscriber: r.sub.Name, Event: *e, Attempt: 1,
+			Took: r.bus.clock.Now().Sub(res.began), Err: res.err,
+		}
+		r.guard(func() { o.Handled(h) })
+	}
+	if res.err == nil {
+		return nil
+	}
+	return r.bury(ctx, e, from, death{reasonOf(res.err), res.err, 1})
 }
 
-// death is why an event is buried.
+// death is why an event is buried, after how many attempts.
 type death struct {
-	reason dlq.Reason
-	err    error
+	reason   dlq.Reason
+	err      error
+	attempts int
 }
 
-// bury makes a letter of the event, and logs why.
-func (r *recipient) bury(ctx context.Context, e *eventbus.DomainEvent, from provenance, why death) {
+// bury makes a letter of the event, and logs why. It returns an error if the event is
+// lost.
+func (r *recipient) bury(ctx context.Context, e *eventbus.DomainEvent, from provenance, why death) error {
 	now := r.bus.clock.Now()
-	end := r.flight(*e, from, why.reason, now).burial(&r.sub, why.reason, why.err, now)
-	r.buried.Add(1)
+	end := r.flight(*e, from, why.attempts, now).burial(&r.sub, why.reason, why.err, now)
 	log := []slog.Attr{
 		slog.String("event_type", e.Type), slog.String("event_id", e.ID),
 		slog.String("group", r.sub.Group), slog.String("subscriber", r.sub.Name), slog.String("reason", string(why.reason)), failure(why.err),
 	}
 	message := "eventbus: an event was not handled: it is a dead letter"
+	var lost error
 	if r.bus.options.DeadLetters == eventbus.DropLetters {
 		end.told.LetterID = ""
 		message = "eventbus: an event was not handled, and dropped (Options.DeadLetters)"
-	} else if lost := r.store(ctx, end.letter); lost != nil {
+	} else if lost = r.keep(ctx, end.letter, now); lost != nil {
 		end.told.LetterID = ""
 		message = "eventbus: an event was not handled, and lost: its dead letter cannot be stored"
 		log = append(log, slog.Any("store_error", lost))
 	}
-	r.bus.options.Logger.LogAttrs(ctx, slog.LevelError, message, log...) //nolint:sloglint // one of three literals
+	r.guard(func() { r.bus.options.Logger.LogAttrs(ctx, slog.LevelError, message, log...) }) //nolint:sloglint // one of three literals
 	if tell := r.bus.options.Observer.Buried; tell != nil {
 		r.guard(func() { tell(end.told) })
 	}
+	return lost
 }
 
-func (r *recipient) store(ctx context.Context, l dlq.Letter) error {
+// keep stores a letter.
+func (r *recipient) keep(ctx context.Context, l dlq.Letter, now time.Time) error {
 	err := r.bus.store.Put(context.WithoutCancel(ctx), l)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.trouble = err
+	r.trouble, r.troubleAt = err, now
 	return err
 }
 
 // flight is what a letter is made of.
-func (r *recipient) flight(e eventbus.DomainEvent, from provenance, reason dlq.Reason, now time.Time) *flight {
+func (r *recipient) flight(e eventbus.DomainEvent, from provenance, attempts int, now time.Time) *flight {
 	f := &flight{
 		Delivery: &Delivery{
 			Message: Message{To: Address{Topic: e.AggregateType}, Key: e.AggregateID, Type: e.Type, Event: &e},
 			Origin:  Origin{Topic: e.AggregateType, N: r.bus.number.Add(1)},
 		},
 		event: &e,
-		past:  &history{},
+		past:  &history{attempts: attempts},
 	}
-	if reason != dlq.Expired {
-		f.past.attempts, f.past.first, f.past.last = 1, now, now
+	if attempts > 0 {
+		f.past.first, f.past.last = now, now
 	}
 	f.past.facts.Origin, f.past.facts.Replays = from.origin, from.replays
 	return f

@@ -91,6 +91,14 @@ func (t *types) bind(name string, typ reflect.Type) error {
 	return nil
 }
 
+// forget unbinds everything.
+func (t *types) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byName.Store(nil)
+	t.names = nil
+}
+
 func same(name string, bound, typ reflect.Type) error {
 	if bound == typ {
 		return nil
