@@ -28,7 +28,7 @@ func TestDiscardRefusesAsTheMemoryBusDoes(t *testing.T) {
 	twin := order("1").WithID("twin")
 	for what, call := range map[string]func(eventbus.EventBus) error{
 		"nothing":        func(b eventbus.EventBus) error { return b.Publish(t.Context()) },
-		"nothing, ended":  func(b eventbus.EventBus) error { return b.Publish(ended) },
+		"nothing, ended": func(b eventbus.EventBus) error { return b.Publish(ended) },
 		"an event":       func(b eventbus.EventBus) error { return b.Publish(t.Context(), order("1")) },
 		"a bare event":   func(b eventbus.EventBus) error { return b.Publish(t.Context(), eventbus.DomainEvent{Type: "a.b"}) },
 		"an empty event": func(b eventbus.EventBus) error { return b.Publish(t.Context(), eventbus.DomainEvent{ID: "1"}) },

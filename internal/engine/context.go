@@ -168,6 +168,9 @@ func (c *attemptContext) over() bool {
 	return a.turn != c.turn || a.returned
 }
 
+// Running reports whether the handler has not returned; see [scope.Attempt].
+func (c *attemptContext) Running() bool { return !c.over() }
+
 // attemptIn returns the running attempt of this bus that ctx belongs to, or nil.
 func (b *Bus) attemptIn(ctx context.Context) *attempt {
 	c, ok := ctx.Value(scope.Owner).(*attemptContext)
