@@ -108,7 +108,7 @@ func (b *BackgroundBus) Publish(ctx context.Context, events ...DomainEvent) erro
 	c := newCall(ctx, events)
 	if t := tellingIn(ctx); t != nil && t.bus == b {
 		if ctx == t.own {
-			c = newCall(t.published, events) // or contexts would nest, time after time
+			c.ctx = t.published // or contexts would nest, time after time
 		}
 		return b.force(c)
 	}

@@ -8,9 +8,8 @@ import (
 )
 
 const (
-	mostParcels    = 64    // that are handed over beside each other
-	mostTogether   = 1_000 // events that are handed over at once, unless one call has more
-	perEventFailed = "the bus beneath returned an error that does not say of which events"
+	mostParcels  = 64    // that are handed over beside each other
+	mostTogether = 1_000 // events that are handed over at once, unless one call has more
 )
 
 // parcel is one Publish of the bus beneath: calls with the same context.
@@ -117,15 +116,17 @@ func outcomes(err error, n int) []error {
 		return nil
 	}
 	var each *PublishError
-	if !errors.As(err, &each) || each.Total != n || len(each.Failed) == 0 {
+	if !errors.As(err, &each) {
 		return repeat(judged(err), n)
 	}
-	errs := make([]error, n)
+	errs, right := make([]error, n), each.Total == n && len(each.Failed) > 0
 	for _, f := range each.Failed {
-		if f.Index < 0 || f.Index >= n {
-			return repeat(fmt.Errorf("%w: %s: %w", ErrUnknown, perEventFailed, err), n)
+		if right = right && f.Index >= 0 && f.Index < n; right {
+			errs[f.Index] = judged(f.Err)
 		}
-		errs[f.Index] = judged(f.Err)
+	}
+	if !right { // nor does it match what it says of other events
+		return repeat(fmt.Errorf("%w: the bus beneath tells of other events: %v", ErrUnknown, err), n) //nolint:errorlint // on purpose
 	}
 	return errs
 }
