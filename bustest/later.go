@@ -6,6 +6,8 @@ var later = []struct{ name, promise, why string }{
 	{
 		name:    "Publish/Background",
 		promise: "A background publish returns without waiting, is bounded, is drained by Shutdown, and tells its errors to a callback.",
+		name:    "Receive/Drain",
+		promise: "In queue mode publishing runs no handler; draining handles at most so many events, in order, and goes on after failures.",
 		why:     "not yet built: next step",
 	},
 	{

@@ -87,7 +87,7 @@ func (b Backend) withDefaults() Backend {
 // cases returns all cases, theme by theme.
 func cases() []test {
 	return slices.Concat(
-		publishing, refusing,
+		publishing, refusing, background,
 		receiving, handlers, subscribing, starting,
 		ordering, orderWhileRetrying,
 		retrying, steering, timeouts,
