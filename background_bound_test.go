@@ -96,7 +96,7 @@ func TestBackgroundWaitsForRoomInTheOrderOfComing(t *testing.T) {
 		gone := wait(short, order("gone-1"), order("gone-2"))
 		small := wait(t.Context(), order("d"))
 		require.Equal(t, 3, r.Stats().Waiting+r.Stats().UnderWay)
-		time.Sleep(2 * time.Second)
+		<-time.After(2 * time.Second)
 		synctest.Wait()
 		require.ErrorIs(t, *gone, context.DeadlineExceeded)
 		require.ErrorIs(t, *gone, eventbus.ErrFull)

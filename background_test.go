@@ -194,7 +194,7 @@ func TestBackgroundKeepsOrder(t *testing.T) {
 			})})
 		require.NoError(t, err)
 		require.NoError(t, r.Start(t.Context()))
-		r.beneath.before = func(context.Context, []eventbus.DomainEvent) error { time.Sleep(time.Millisecond); return nil }
+		r.beneath.before = func(context.Context, []eventbus.DomainEvent) error { <-time.After(time.Millisecond); return nil }
 		const callers, each = 8, 300
 		var all sync.WaitGroup
 		for c := range callers {
@@ -213,7 +213,7 @@ func TestBackgroundKeepsOrder(t *testing.T) {
 			})
 		}
 		all.Wait()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		synctest.Wait()
 		require.Equal(t, uint64(2*callers*each), r.Stats().Published, r.told.errs)
 		mu.Lock()

@@ -158,3 +158,31 @@ func ExampleOptions_Validate() {
 	// retry.attempts: must be from 1 to 1,000,000, or 0 for the default (got -1)
 	// capacity: must be from 1 to 10,000,000, or 0 for the default (got -5)
 }
+
+// Publish returns at once; what is not stored later is told to Failed.
+func ExampleBackground() {
+	ctx := context.Background()
+	stored, err := memory.New(memory.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	bus, err := eventbus.Background(stored, eventbus.BackgroundOptions{
+		Bound: 50_000,
+		Failed: func(_ context.Context, e eventbus.DomainEvent, err error) {
+			fmt.Println("lost", e.AggregateID, err)
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := bus.Publish(ctx, eventbus.New("order-42", OrderCreated{Total: 42})); err != nil {
+		fmt.Println(err)
+	}
+	if err := bus.Shutdown(ctx); err != nil { // drains
+		fmt.Println(err)
+	}
+	fmt.Println(bus.Stats().Published, "published")
+	// Output: 1 published
+}
