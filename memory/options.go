@@ -45,14 +45,14 @@ type BrokerOptions struct {
 }
 
 // FullMode says what Publish does when a subscriber has no room for an event.
-type FullMode int
+type FullMode = eventbus.FullMode
 
 const (
 	// WaitWhenFull waits for room until the context or the publish time-out ends, in
 	// the order of coming.
-	WaitWhenFull FullMode = iota
+	WaitWhenFull = eventbus.WaitWhenFull
 	// FailWhenFull returns a [FullError] at once.
-	FailWhenFull
+	FailWhenFull = eventbus.FailWhenFull
 )
 
 const (
