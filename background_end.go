@@ -37,6 +37,7 @@ func (b *BackgroundBus) Shutdown(ctx context.Context) error {
 			b.hurry()
 		}
 	}
+	b.tellOmitted()
 	return errors.Join(b.undrained(), b.inner.Shutdown(ctx))
 }
 

@@ -171,6 +171,12 @@ func TestBackgroundRetryForEver(t *testing.T) {
 // Without a function to tell, failures are logged: at most one in ten seconds, and
 // all of them counted.
 func TestBackgroundLogsWhatNobodyIsTold(t *testing.T) {
+	t.Run("busy at the end", func(t *testing.T) { logsFailures(t, false) })
+	t.Run("idle at the end", func(t *testing.T) { logsFailures(t, true) })
+}
+
+func logsFailures(t *testing.T, idle bool) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		bus, err := memory.New(memory.Options{})
@@ -193,7 +199,14 @@ func TestBackgroundLogsWhatNobodyIsTold(t *testing.T) {
 		require.NoError(t, r.Publish(t.Context(), order("b"), order("c")))
 		require.Len(t, lines(), 2)
 		require.Contains(t, lines()[1], "omitted=99")
+		if idle {
+			synctest.Wait()
+		}
 		require.NoError(t, r.Publish(t.Context(), order("d")))
+		if idle {
+			synctest.Wait()
+		}
+		require.NoError(t, r.Shutdown(t.Context()))
 		require.NoError(t, r.Shutdown(t.Context()))
 		require.Len(t, lines(), 3)
 		require.Contains(t, lines()[2], "omitted=2")

@@ -9,26 +9,24 @@ import (
 func (b *BackgroundBus) run() {
 	for {
 		wave := b.next()
-		if wave != nil {
-			b.handOver(wave)
-			b.tell(b.settle(wave))
-			continue
-		}
-		if b.isClosing() {
-			b.tellOmitted()
-		}
-		if b.rest() {
+		if wave == nil {
 			return
 		}
+		b.handOver(wave)
+		b.tell(b.settle(wave))
 	}
 }
 
-// next takes what is handed over next out of the queue, or returns nil.
+// next takes what is handed over next out of the queue. nil ends the goroutine.
 func (b *BackgroundBus) next() []*parcel {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	q := &b.backlog
 	if len(q.calls) == 0 {
+		b.running = false
+		if b.closing {
+			close(b.drained)
+		}
 		return nil
 	}
 	wave, rest := pack(q.calls)
@@ -38,20 +36,6 @@ func (b *BackgroundBus) next() []*parcel {
 	}
 	b.wave = wave
 	return wave
-}
-
-// rest ends the goroutine, unless something was queued meanwhile.
-func (b *BackgroundBus) rest() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.backlog.calls) > 0 {
-		return false
-	}
-	b.running = false
-	if b.closing {
-		close(b.drained)
-	}
-	return true
 }
 
 var (

@@ -85,10 +85,18 @@ func (b *BackgroundBus) log(f failure) {
 	}
 }
 
-// tellOmitted says at the end how many failures were not logged.
+// tellOmitted says at the end, once, how many failures were not logged.
 func (b *BackgroundBus) tellOmitted() {
-	if omitted := b.failed.omitted; omitted > 0 {
-		b.failed.omitted = 0
+	select {
+	case <-b.drained: // or somebody may still count them
+	default:
+		return
+	}
+	b.mu.Lock()
+	omitted := b.failed.omitted
+	b.failed.omitted = 0
+	b.mu.Unlock()
+	if omitted > 0 {
 		sheltered(func() {
 			b.options.Logger.Error("eventbus: more events that were published in the background are not known to be stored", slog.Int("omitted", omitted))
 		})
