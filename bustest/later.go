@@ -4,13 +4,6 @@ package bustest
 // stand in every table, so that nobody takes silence for proof.
 var later = []struct{ name, promise, why string }{
 	{
-		name:    "Publish/Background",
-		promise: "A background publish returns without waiting, is bounded, is drained by Shutdown, and tells its errors to a callback.",
-		name:    "Receive/Drain",
-		promise: "In queue mode publishing runs no handler; draining handles at most so many events, in order, and goes on after failures.",
-		why:     "not yet built: next step",
-	},
-	{
 		name:    "Context/Restored",
 		promise: "Trace, baggage and execution context captured at publish are restored in the handler, after retries and replays too, and absent after it.",
 		why:     "not yet built: comes with telemetry",

@@ -177,6 +177,8 @@ func TestInlineShutdownSaysWhatStillRunsWhenItsTimeIsUp(t *testing.T) {
 	})
 }
 
+// Others go on publishing: Shutdown serves them only as long as a call is under way that
+// may have called them.
 func TestInlineShutdownIsNotHeldUpByOtherPublishers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := started(t, memory.Options{Mode: memory.Inline})

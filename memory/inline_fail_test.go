@@ -16,6 +16,8 @@ import (
 	"github.com/seed-28af575d/eventbus/memory"
 )
 
+// Whatever goes wrong in one handler: the others run, Publish knows nothing of it, and
+// it is one letter and one line of the log.
 func TestAnInlineFailureIsIsolatedLoggedOnceAndALetter(t *testing.T) {
 	boom := errors.New("no money")
 	for name, c := range map[string]struct {
@@ -186,6 +188,7 @@ func TestSkippedIsToldOnce(t *testing.T) {
 	require.Equal(t, []string{"skipped"}, told)
 }
 
+// The events behind one whose handler ends the goroutine are handled all the same.
 func TestABatchSurvivesAHandlerThatEndsItsGoroutine(t *testing.T) {
 	s := started(t, memory.Options{Mode: memory.Inline})
 	s.on("a", func(ctx context.Context, e eventbus.DomainEvent) error {
@@ -204,6 +207,7 @@ func TestABatchSurvivesAHandlerThatEndsItsGoroutine(t *testing.T) {
 	require.Equal(t, uint64(3), st.Published)
 }
 
+// The time that was up is the publisher's, not that of the handler that it waits for.
 func TestATimeOutIsBlamedOnTheRightHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := started(t, memory.Options{Mode: memory.Inline})

@@ -93,6 +93,7 @@ func TestManualShutdownSendsAwayWhoWaitsForRoom(t *testing.T) {
 	})
 }
 
+// A handler that drains another bus, whose handler publishes to the first.
 func TestManualBusesWithinOneAnother(t *testing.T) {
 	a := started(t, memory.Options{Mode: memory.Manual, Capacity: 1})
 	b := started(t, memory.Options{Mode: memory.Manual, Capacity: 1})

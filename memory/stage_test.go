@@ -28,7 +28,6 @@ func payment(amount int) eventbus.DomainEvent {
 }
 
 // stage is a bus in one mode, with what its handlers saw and what it logged.
-
 type stage struct {
 	testing.TB
 	*memory.Bus
@@ -66,7 +65,6 @@ func newStage(tb testing.TB, o memory.Options) *stage {
 }
 
 // started is newStage with a bus that is started.
-
 func started(tb testing.TB, o memory.Options) *stage {
 	tb.Helper()
 	s := newStage(tb, o)
@@ -75,7 +73,6 @@ func started(tb testing.TB, o memory.Options) *stage {
 }
 
 // on subscribes a handler of any event.
-
 func (s *stage) on(name string, h func(ctx context.Context, e eventbus.DomainEvent) error) eventbus.Subscription {
 	s.Helper()
 	sub, err := s.Subscribe(s.Context(), eventbus.Subscriber{Name: name, Events: []string{"#"}, Handler: eventbus.HandlerFunc(h)})
@@ -84,7 +81,6 @@ func (s *stage) on(name string, h func(ctx context.Context, e eventbus.DomainEve
 }
 
 // note is a handler that writes down what it sees, and returns err.
-
 func (s *stage) note(name string, err error) func(context.Context, eventbus.DomainEvent) error {
 	return func(_ context.Context, e eventbus.DomainEvent) error {
 		s.mu.Lock()
@@ -117,7 +113,6 @@ func (s *stage) letters() []dlq.Letter {
 }
 
 // stats are those of one subscriber, which add up.
-
 func (s *stage) stats(name string) eventbus.SubscriberStats {
 	s.Helper()
 	st, err := s.Stats(s.Context())
@@ -133,41 +128,20 @@ func (s *stage) stats(name string) eventbus.SubscriberStats {
 	return eventbus.SubscriberStats{}
 }
 
-// Whatever goes wrong in one handler: the others run, Publish knows nothing of it, and
-
-// it is one letter and one line of the log.
-
-// Others go on publishing: Shutdown serves them only as long as a call is under way that
-
-// may have called them.
-
 func nonZero(m map[string]uint64) map[string]uint64 {
 	maps.DeleteFunc(m, func(_ string, n uint64) bool { return n == 0 })
 	return m
 }
 
-// The events behind one whose handler ends the goroutine are handled all the same.
-
-// The time that was up is the publisher's, not that of the handler that it waits for.
-
 // wait is time.After without its kind of channel, which crashes under the race detector
-
 // in a bubble of Go 1.26, now and then.
-
 func wait(d time.Duration) <-chan struct{} {
 	ended := make(chan struct{})
 	time.AfterFunc(d, func() { close(ended) })
 	return ended
 }
 
-// panicExit ends the goroutine, as testing's FailNow does.
-
-func panicExit() { runtime.Goexit() }
-
-// A handler that drains another bus, whose handler publishes to the first.
-
 // ignore returns nil for the error that is wanted.
-
 func ignore(err, wanted error) error {
 	if errors.Is(err, wanted) {
 		return nil
