@@ -63,19 +63,13 @@ const (
 // neither handled nor a letter.
 func (r *recipient) take(ctx context.Context, e *eventbus.DomainEvent, from provenance) (lost error) {
 	r.tally.Add(1) // before the gate is looked at: whoever shuts it sees who is inside
-	end := wasDropped
-	defer func() { r.leave(end) }()
 	if r.gate.Load() != 0 {
-		if err := r.wait(ctx); errors.Is(err, errStopped) {
-			return errStopped
-		} else if err != nil {
-			end = wasBuried
-			return r.bury(ctx, e, from, death{dlq.HandlerError, fmt.Errorf("not handled, since its subscriber is paused: %w", err), 0})
+		if err := r.wait(ctx); err != nil {
+			return r.turnAway(ctx, e, from, err)
 		}
 	}
 	if !e.Expires.IsZero() && !r.bus.clock.Now().Before(e.Expires) {
-		end = wasBuried
-		return r.bury(ctx, e, from, death{dlq.Expired, expired(e), 0})
+		return r.end(ctx, e, from, &result{death: death{dlq.Expired, expired(e), 0}})
 	}
 	var began time.Time
 	if r.bus.options.Observer.Handled != nil { // only then is the clock read
@@ -83,17 +77,57 @@ func (r *recipient) take(ctx context.Context, e *eventbus.DomainEvent, from prov
 	}
 	returned := false
 	defer func() {
-		if !returned { // the handler has ended the goroutine
-			end = r.fate(errGoexit)
-			lost = r.settle(ctx, e, from, &result{end, errGoexit, began})
+		if !returned { // the handler has panicked, or ended the goroutine
+			lost = r.end(ctx, e, from, unreturned(began, recover()))
 		}
 	}()
 	err := r.call(ctx, e, from)
 	returned = true
-	if end = r.fate(err); end == wasHandled && began.IsZero() {
+	if err == nil && began.IsZero() {
+		r.leave(wasHandled)
 		return nil
 	}
-	return r.settle(ctx, e, from, &result{end, err, began})
+	return r.end(ctx, e, from, &result{err: err, began: began, called: true})
+}
+
+// turnAway settles an event that the gate does not let in.
+func (r *recipient) turnAway(ctx context.Context, e *eventbus.DomainEvent, from provenance, why error) error {
+	if errors.Is(why, errStopped) {
+		r.leave(wasDropped)
+		return why
+	}
+	why = fmt.Errorf("not handled, since its subscriber is paused: %w", why)
+	return r.end(ctx, e, from, &result{death: death{dlq.HandlerError, why, 0}})
+}
+
+// result is how an event ends: by a handler call, or without one by its death.
+type result struct {
+	death
+	called bool
+	err    error // of the call
+	began  time.Time
+}
+
+// unreturned is the result of a handler call that did not return.
+func unreturned(began time.Time, panicValue any) *result {
+	res := &result{called: true, err: errGoexit, began: began}
+	if panicValue != nil {
+		res.err = panicked(panicValue, string(debug.Stack()))
+	}
+	return res
+}
+
+// end settles an event and counts it, whatever its observer does.
+func (r *recipient) end(ctx context.Context, e *eventbus.DomainEvent, from provenance, res *result) error {
+	f := wasBuried
+	if res.called {
+		f = r.fate(res.err)
+	}
+	defer r.leave(f)
+	if !res.called {
+		return r.bury(ctx, e, from, res.death)
+	}
+	return r.settle(ctx, e, from, f, res)
 }
 
 // fate decides what becomes of an event by its handler's error. There is one attempt.
@@ -129,30 +163,18 @@ func (r *recipient) leave(end fate) {
 	}
 }
 
-// call runs the handler once and returns its error, a panic being one.
-func (r *recipient) call(ctx context.Context, e *eventbus.DomainEvent, from provenance) (err error) {
+// call runs the handler once and returns its error. Its panics are its caller's to catch.
+func (r *recipient) call(ctx context.Context, e *eventbus.DomainEvent, from provenance) error {
 	if r.timeout > 0 || r.bus.backlog != nil {
 		return r.callUnder(ctx, e, from)
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = panicked(v, string(debug.Stack()))
-		}
-	}()
 	return readable(r.handler.Handle(ctx, *e))
 }
 
-// result is how a handler call ended.
-type result struct {
-	end   fate
-	err   error
-	began time.Time
-}
-
 // settle tells how a handler call ended, and makes a letter of what it failed.
-func (r *recipient) settle(ctx context.Context, e *eventbus.DomainEvent, from provenance, res *result) error {
+func (r *recipient) settle(ctx context.Context, e *eventbus.DomainEvent, from provenance, f fate, res *result) error {
 	o := &r.bus.options.Observer
-	if res.end == wasSkipped {
+	if f == wasSkipped {
 		if o.Skipped != nil {
 			r.guard(func() { o.Skipped(eventbus.Skipped{Group: r.sub.Group, Subscriber: r.sub.Name, Event: *e}) })
 		}
