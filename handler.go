@@ -76,8 +76,8 @@ func (h *typedHandler[T]) Handle(ctx context.Context, e DomainEvent) error {
 	if e.Type != h.name {
 		return ErrUnknownType
 	}
-	if _, ok := e.value.(T); ok {
-		return h.call(ctx, Event[T]{DomainEvent: e, Payload: e.value.(T)}) // a variable would be one more copy
+	if payload, ok := e.value.(T); ok { // an event is large: no further copy of it on the way
+		return h.call(ctx, Event[T]{DomainEvent: e, Payload: payload})
 	}
 	payload, err := decodePayload[T](e.Type, e.data)
 	if err != nil {

@@ -103,6 +103,7 @@ func (r *recipient) turnAway(ctx context.Context, e *eventbus.DomainEvent, from 
 // result is how an event ends: by a handler call, or without one by its death.
 type result struct {
 	death
+	fate   fate
 	called bool
 	err    error // of the call
 	began  time.Time
@@ -119,15 +120,15 @@ func unreturned(began time.Time, panicValue any) *result {
 
 // end settles an event and counts it, whatever its observer does.
 func (r *recipient) end(ctx context.Context, e *eventbus.DomainEvent, from provenance, res *result) error {
-	f := wasBuried
+	res.fate = wasBuried
 	if res.called {
-		f = r.fate(res.err)
+		res.fate = r.fate(res.err)
 	}
-	defer r.leave(f)
+	defer r.leave(res.fate)
 	if !res.called {
 		return r.bury(ctx, e, from, res.death)
 	}
-	return r.settle(ctx, e, from, f, res)
+	return r.settle(ctx, e, from, res)
 }
 
 // fate decides what becomes of an event by its handler's error. There is one attempt.
@@ -172,9 +173,9 @@ func (r *recipient) call(ctx context.Context, e *eventbus.DomainEvent, from prov
 }
 
 // settle tells how a handler call ended, and makes a letter of what it failed.
-func (r *recipient) settle(ctx context.Context, e *eventbus.DomainEvent, from provenance, f fate, res *result) error {
+func (r *recipient) settle(ctx context.Context, e *eventbus.DomainEvent, from provenance, res *result) error {
 	o := &r.bus.options.Observer
-	if f == wasSkipped {
+	if res.fate == wasSkipped {
 		if o.Skipped != nil {
 			r.guard(func() { o.Skipped(eventbus.Skipped{Group: r.sub.Group, Subscriber: r.sub.Name, Event: *e}) })
 		}
