@@ -173,6 +173,19 @@ func TestAnObserverThatEndsTheGoroutineChangesNothing(t *testing.T) {
 	}
 }
 
+func TestAnEventIsUnderWayUntilItIsSettled(t *testing.T) {
+	var s *stage
+	var during eventbus.SubscriberStats
+	s = started(t, memory.Options{Mode: memory.Inline, Options: eventbus.Options{Observer: eventbus.Observer{
+		Buried: func(eventbus.Buried) { during = s.stats("bad") },
+	}}})
+	s.on("bad", s.note("bad", errors.New("no")))
+	s.publish(payment(1))
+	require.Equal(t, []uint64{1, 0}, []uint64{uint64(during.Running), during.Buried})
+	after := s.stats("bad")
+	require.Equal(t, []uint64{0, 1}, []uint64{uint64(after.Running), after.Buried})
+}
+
 func TestSkippedIsToldOnce(t *testing.T) {
 	var told []string
 	s := started(t, memory.Options{Mode: memory.Inline, Options: eventbus.Options{Observer: eventbus.Observer{

@@ -53,10 +53,19 @@ func TestWhatManualHandlersPublishJoinsTheQueueBeyondItsBound(t *testing.T) {
 
 func TestManualQueuesOnlyWhatSomebodyGets(t *testing.T) {
 	s := started(t, memory.Options{Mode: memory.Manual, Capacity: 1, WhenFull: memory.FailWhenFull})
-	s.publish(payment(1), payment(2))
+	_, err := s.Subscribe(t.Context(), eventbus.Subscriber{Name: "a", Events: []string{"order.paid"}, Handler: eventbus.HandlerFunc(s.note("a", nil))})
+	require.NoError(t, err)
+	lost := eventbus.Named("order.lost", "x", 1)
+	s.publish(lost)
+	s.publish(payment(1))
+	s.publish(lost) // though there is no room
+	err = s.Publish(t.Context(), payment(2), lost)
+	var failed *eventbus.PublishError
+	require.ErrorAs(t, err, &failed)
+	require.Len(t, failed.Failed, 2, "nothing overtakes what was refused")
 	n, err := s.Drain(t.Context(), 10)
 	require.NoError(t, err)
-	require.Zero(t, n)
+	require.Equal(t, 1, n)
 }
 
 func TestManualRoomIsGivenInTheOrderOfComing(t *testing.T) {
