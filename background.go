@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-
-	"github.com/seed-28af575d/eventbus/internal/scope"
 )
 
 // BackgroundBus publishes in the background, over another bus: its Publish returns
@@ -20,8 +18,9 @@ import (
 //   - The bus beneath gets the values of the caller's context and not its end; its own
 //     time-out applies.
 //   - Order: events of one aggregate, and events that were published with one and the
-//     same context, are handed over in the order of the calls. One failure holds up
-//     nothing that comes after it.
+//     same context, are handed over in the order of the calls. A failure holds up
+//     nothing that comes after it; a slow Publish does, until it returns: the next ones
+//     collect meanwhile.
 //   - While calls are being handed over the next ones collect, without a timer. Calls
 //     with the same context go together in one Publish of the bus beneath, others beside
 //     each other, at most 64 at once. A call is never split, and an event that the bus
@@ -29,7 +28,13 @@ import (
 //   - In a handler Publish goes straight to the bus beneath and returns its error: the
 //     handler's own event is acknowledged when it returns, so what it publishes must be
 //     stored by then. It neither stands behind the queue nor waits for the bound; its
-//     order with what is queued is open. As on every bus the handler's context tells.
+//     order with what is queued is open. As on every bus the handler's context tells,
+//     also where the bus beneath runs handlers in its Publish; an observer that
+//     publishes with another context may wait for itself.
+//   - The context must outlive Publish and not change: its values are read later. One
+//     that is used again for another request, as some web frameworks do, must not be given.
+//   - The bound is one of events, not of bytes; what is too large for the bus beneath is
+//     told to Failed.
 //   - Shutdown first hands over what is queued, then ends the bus beneath.
 //
 // No goroutine runs while nothing is queued.
@@ -91,7 +96,7 @@ func (b *BackgroundBus) Unwrap() EventBus { return b.inner }
 // with a [PublishError] that matches [ErrFull] and [ErrRefused]. Once Shutdown has
 // begun it returns [ErrClosed], except in handlers.
 func (b *BackgroundBus) Publish(ctx context.Context, events ...DomainEvent) error {
-	if ctx != nil && scope.Handling(ctx) {
+	if ctx != nil && b.within(ctx) {
 		b.direct.Add(uint64(len(events)))
 		return b.inner.Publish(ctx, events...)
 	}
@@ -106,7 +111,7 @@ func (b *BackgroundBus) Publish(ctx context.Context, events ...DomainEvent) erro
 		return err
 	}
 	c := newCall(ctx, events)
-	if t := tellingIn(ctx); t != nil && t.bus == b {
+	if t := b.tellingIn(ctx); t != nil {
 		if ctx == t.own {
 			c.ctx = t.published // or contexts would nest, time after time
 		}

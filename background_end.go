@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/seed-28af575d/eventbus/internal/scope"
 )
 
 const (
@@ -45,10 +43,10 @@ func (b *BackgroundBus) mayEnd(ctx context.Context) error {
 	switch {
 	case ctx == nil:
 		return errNoContext
-	case scope.Handling(ctx):
+	case b.within(ctx):
 		return invalid("ctx", "must not be that of a handler, which Shutdown would wait for: call it from another goroutine", "")
 	}
-	if t := tellingIn(ctx); t != nil && t.bus == b {
+	if b.tellingIn(ctx) != nil {
 		return invalid("ctx", "must not be that of BackgroundOptions.Failed, which Shutdown would wait for: call it from another goroutine", "")
 	}
 	return nil
@@ -76,14 +74,13 @@ func (b *BackgroundBus) hurry() {
 	b.mu.Unlock()
 	if first {
 		b.giveUp()
-		b.options.Clock.AfterFunc(windDown, func() { close(b.late) })
+		time.AfterFunc(windDown, func() { close(b.late) }) // not by the clock of the options, which may stand still
 	}
-	enough := make(chan struct{})
-	t := b.options.Clock.AfterFunc(windDown+lastRest, func() { close(enough) })
-	defer t.Stop()
+	enough := time.NewTimer(windDown + lastRest)
+	defer enough.Stop()
 	select {
 	case <-b.drained:
-	case <-enough: // Failed does not return
+	case <-enough.C: // Failed does not return
 	}
 }
 
@@ -109,5 +106,5 @@ func (b *BackgroundBus) undrained() error {
 	if len(lost) == 0 {
 		return nil
 	}
-	return fmt.Errorf("eventbus: shutdown: the background queue was not drained in time: %w", &PublishError{Total: len(lost), Failed: lost})
+	return fmt.Errorf("eventbus: shutdown: %w: the background queue was not drained in time: %w", ErrUnfinished, &PublishError{Total: len(lost), Failed: lost})
 }

@@ -18,7 +18,8 @@ type BackgroundOptions struct {
 	// queued waits for it, so it should return quickly; a panic in it is logged and
 	// changes nothing else. ctx has the values of the publisher's context and does not
 	// end. Publish with this ctx queues beyond the bound, with another one it may wait for
-	// itself; Shutdown with this ctx is refused. Zero means that failures are logged.
+	// itself, and so may two that publish their failures on each other; Shutdown with
+	// this ctx is refused. Zero means that failures are logged.
 	Failed func(ctx context.Context, e DomainEvent, err error)
 	// Logger gets failures that no function is told of, rate-limited: one every 10 s,
 	// with the number of those left out. Zero means slog.Default().
@@ -47,7 +48,7 @@ type BackgroundStats struct {
 	UnderWay  int    // of those, being handed over now
 	Waiting   int    // of those, waiting now
 	Refused   uint64 // not taken, as there was no room
-	Direct    uint64 // published by handlers, past the queue
+	Direct    uint64 // handed straight to the bus beneath by handlers, stored or not
 }
 
 const (

@@ -3,6 +3,9 @@ package eventbus
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
+
+	"github.com/seed-28af575d/eventbus/internal/scope"
 )
 
 // run hands over what is queued until nothing is. There is one such goroutine at most.
@@ -93,11 +96,25 @@ func (b *BackgroundBus) carry(p *parcel, back chan<- func()) {
 		}
 		back <- func() { p.errs, p.back = errs, true }
 	}()
-	ctx, cancel := context.WithCancel(p.calls[0].ctx)
+	mark := &carrying{}
+	defer mark.over.Store(true)
+	ctx, cancel := context.WithCancel(context.WithValue(p.calls[0].ctx, carryingKey{b}, mark))
 	defer cancel()
 	defer context.AfterFunc(b.life, cancel)()
 	errs = p.publish(ctx, b.inner)
 	returned = true
+}
+
+// carrying marks the context of what is handed over: a handler that the bus beneath runs
+// in its Publish has it too.
+type carrying struct{ over atomic.Bool }
+
+type carryingKey struct{ bus *BackgroundBus }
+
+// within reports whether ctx is that of a handler which has not returned.
+func (b *BackgroundBus) within(ctx context.Context) bool {
+	mark, ok := ctx.Value(carryingKey{b}).(*carrying)
+	return ok && !mark.over.Load() || scope.Handling(ctx)
 }
 
 // failure is what Options.Failed is told.

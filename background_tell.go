@@ -10,17 +10,16 @@ import (
 
 // telling marks the context that BackgroundOptions.Failed is given.
 type telling struct {
-	bus       *BackgroundBus
 	own       context.Context // that is marked
 	published context.Context // that the event was published with
 	over      atomic.Bool     // Failed has returned
 }
 
-type tellingKey struct{}
+type tellingKey struct{ bus *BackgroundBus }
 
 // tellingIn returns the call of Failed that ctx belongs to, while it runs, or nil.
-func tellingIn(ctx context.Context) *telling {
-	t, _ := ctx.Value(tellingKey{}).(*telling)
+func (b *BackgroundBus) tellingIn(ctx context.Context) *telling {
+	t, _ := ctx.Value(tellingKey{b}).(*telling)
 	if t == nil || t.over.Load() {
 		return nil
 	}
@@ -72,8 +71,8 @@ func (b *BackgroundBus) tellOne(f failure) {
 		b.log(f)
 		return
 	}
-	t := &telling{bus: b, published: f.ctx}
-	t.own = context.WithValue(f.ctx, tellingKey{}, t)
+	t := &telling{published: f.ctx}
+	t.own = context.WithValue(f.ctx, tellingKey{b}, t)
 	defer t.over.Store(true)
 	b.options.Failed(t.own, f.event, f.err)
 }

@@ -122,6 +122,22 @@ func TestCatalogueAsMarkdown(t *testing.T) {
 	}, "\n"), c.Markdown())
 }
 
+type dottedNames struct {
+	A struct {
+		B int `json:"b"`
+	} `json:"a"`
+	AB int `json:"a.b"`
+}
+
+func (dottedNames) EventType() string { return "order.dotted" }
+
+// Two fields of one name are what the type says, and no mistake of the program's.
+func TestCatalogueTakesEveryTypeThatCanBeEncoded(t *testing.T) {
+	c, err := eventbus.NewCatalogue(eventbus.CatalogueOptions{Publishes: []eventbus.Publication{eventbus.Publishes[dottedNames]("p")}})
+	require.NoError(t, err)
+	require.Len(t, c.Events[0].Fields, 3) // a, its b, and a.b
+}
+
 func TestCatalogueOfNothing(t *testing.T) {
 	c, err := eventbus.NewCatalogue(eventbus.CatalogueOptions{})
 	require.NoError(t, err)

@@ -89,7 +89,7 @@ func (p *parcel) publish(ctx context.Context, bus EventBus) (errs []error) {
 		}
 	}()
 	err := bus.Publish(ctx, p.events...)
-	if len(p.calls) == 1 || !refusedTogether(err) {
+	if len(p.calls) == 1 || !refusedTogether(err, len(p.events)) {
 		return outcomes(err, len(p.events))
 	}
 	errs = make([]error, 0, len(p.events))
@@ -103,10 +103,23 @@ func (p *parcel) publish(ctx context.Context, bus EventBus) (errs []error) {
 	return errs
 }
 
-// refusedTogether reports whether nothing was sent as some event is invalid.
-func refusedTogether(err error) bool {
+// refusedTogether reports whether none of n events was sent as some are invalid.
+func refusedTogether(err error, n int) bool {
 	var each *PublishError
-	return errors.Is(err, ErrHeldBack) || errors.Is(err, ErrInvalid) && !errors.As(err, &each)
+	if !errors.As(err, &each) {
+		return errors.Is(err, ErrInvalid)
+	}
+	if each.Total != n || len(each.Failed) != n {
+		return false
+	}
+	held := false
+	for _, f := range each.Failed {
+		if !errors.Is(f.Err, ErrRefused) {
+			return false
+		}
+		held = held || errors.Is(f.Err, ErrHeldBack)
+	}
+	return held
 }
 
 // outcomes returns what became of each of n events, by the error of their Publish.

@@ -25,7 +25,8 @@ type PayloadField struct {
 	Name string
 	// Type is what JSON makes of it: string, integer, number, boolean, object, any,
 	// "array of string", "object of number" (free keys), "string (time)", and "… or
-	// null" where a nil pointer is written so. A nil slice or map is null too.
+	// null" where a field that is a pointer may be nil. A nil slice or map is null too,
+	// and so are nil pointers within slices and maps.
 	Type string
 	// Optional says that it may be left out, as omitempty and omitzero have it.
 	Optional bool
@@ -114,6 +115,9 @@ func (p Publication) listed(source string) (CatalogueEvent, error) {
 	}
 	var faults []error
 	e.Fields, faults = checkFields(e.Fields)
+	if p.payload != nil {
+		faults = nil // they are as the Go type has them, and so they are
+	}
 	e.Source = firstOf(e.Source, source)
 	return e, joined(append(errs, faults...))
 }

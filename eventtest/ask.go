@@ -98,22 +98,21 @@ func (r *Recorder) watch() <-chan struct{} {
 // bounded ends the context before the test's own deadline does away with all that
 // could be told.
 func (r *Recorder) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return context.WithCancel(ctx)
-	}
-	end, ok := r.deadline()
+	_, own := ctx.Deadline()
+	end, ok := r.deadline(!own)
 	if !ok {
 		return context.WithCancel(ctx)
 	}
 	return context.WithDeadline(ctx, end)
 }
 
-// deadline returns until when the test may wait. In a bubble T.Deadline panics.
-func (r *Recorder) deadline() (end time.Time, ok bool) {
+// deadline returns until when the test may wait. In a bubble T.Deadline panics: an hour
+// is what a wait gets there that needs an end.
+func (r *Recorder) deadline(needed bool) (end time.Time, ok bool) {
 	const rest = time.Second // to tell what was published
 	defer func() {
 		if recover() != nil {
-			end, ok = time.Now().Add(time.Hour), true
+			end, ok = time.Now().Add(time.Hour), needed
 		}
 	}()
 	t, ok := r.tb.(interface{ Deadline() (time.Time, bool) })

@@ -74,7 +74,7 @@ func reasons(err error, n int) []error {
 		return why
 	}
 	var each *eventbus.PublishError
-	if !errors.As(err, &each) || each.Total != n {
+	if !errors.As(err, &each) || each == nil || each.Total != n || len(each.Failed) == 0 {
 		for i := range why {
 			why[i] = err
 		}

@@ -226,8 +226,40 @@ func TestWaitingInABubble(t *testing.T) {
 		defer cancel()
 		says(t, ends(t, r, func(r *eventtest.Recorder) { r.Wait(ctx, "order.paid") }), "deadline exceeded")
 		same(t, "waited", time.Since(began), 3*time.Minute-time.Second)
+
+		began = time.Now()
+		short.deadline = began.Add(time.Minute) // which is earlier than the caller's
+		says(t, short.ends(t, r, func(r *eventtest.Recorder) { r.Wait(within(t, time.Hour), "order.paid") }), "deadline exceeded")
+		same(t, "waited", time.Since(began), time.Minute-time.Second)
+		began = time.Now()
+		says(t, ends(t, r, func(r *eventtest.Recorder) { r.Wait(within(t, 2*time.Hour), "order.paid") }), "deadline exceeded")
+		same(t, "waited", time.Since(began), 2*time.Hour)
 	})
 }
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// An error that names no event, though it should, is one of all.
+func TestAnErrorWithoutReasonsIsAFailure(t *testing.T) {
+	for _, err := range []error{&eventbus.PublishError{Total: 1}, (*eventbus.PublishError)(nil)} {
+		r := eventtest.Record(t, failing{eventbus.Discard(), err})
+		_ = r.Publish(t.Context(), placed("a"))
+		same(t, "published", len(r.Events("#")), 0)
+		same(t, "failed", len(r.Failed()), 1)
+	}
+}
+
+type failing struct {
+	eventbus.EventBus
+	err error
+}
+
+func (f failing) Publish(context.Context, ...eventbus.DomainEvent) error { return f.err }
 
 func TestManyWaitAndPublishAtOnce(t *testing.T) {
 	bus := newBus(t, memory.Options{})

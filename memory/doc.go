@@ -42,7 +42,8 @@
 //	                                         no Start                                           refused
 //	while paused    events wait              Publish waits, at most    as Inline                Drain stops at the next
 //	                                         PublishTimeout; then the                           event that is to go
-//	                                         event is a letter                                  there, with an error
+//	                                         event is a letter. Who                             there, with an error
+//	                                         waits counts as Running
 //	replay          goes to the group again  runs the handler, without as Inline                joins the queue beyond
 //	                                         the replayer's deadline                            its bound
 //	Stop            waits for handlers; the  does not wait: Done does; as Inline                as Inline; what waits

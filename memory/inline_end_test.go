@@ -3,6 +3,8 @@ package memory_test
 import (
 	"context"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,6 +154,38 @@ func TestInlineShutdownLetsHandlersFinish(t *testing.T) {
 		require.ErrorIs(t, err, eventbus.ErrClosed)
 		require.NoError(t, s.Shutdown(t.Context()))
 	})
+}
+
+// So many retry that some always come at the same time.
+func TestInlineShutdownUnderHammering(t *testing.T) {
+	s := started(t, memory.Options{Mode: memory.Inline})
+	var ended, late, stop atomic.Bool
+	s.on("a", func(context.Context, eventbus.DomainEvent) error {
+		if ended.Load() {
+			late.Store(true)
+		}
+		runtime.Gosched()
+		return nil
+	})
+	var publishers sync.WaitGroup
+	for range 32 {
+		publishers.Go(func() {
+			for !stop.Load() {
+				_ = s.Publish(t.Context(), payment(1))
+			}
+		})
+	}
+	require.Eventually(t, func() bool { return s.stats("a").Handled > 1000 }, time.Minute, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	require.NoError(t, s.Shutdown(ctx))
+	ended.Store(true)
+	for range 1000 {
+		runtime.Gosched()
+	}
+	stop.Store(true)
+	publishers.Wait()
+	require.False(t, late.Load(), "a handler began after Shutdown had returned")
 }
 
 func TestInlineShutdownSaysWhatStillRunsWhenItsTimeIsUp(t *testing.T) {

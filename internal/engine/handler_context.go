@@ -31,6 +31,9 @@ func (h *handlerContext) Deadline() (time.Time, bool) {
 	return h.deadline, true
 }
 
+// Running reports whether the handler has not returned.
+func (h *handlerContext) Running() bool { return !h.over.Load() }
+
 // Err is DeadlineExceeded once the time is up.
 func (h *handlerContext) Err() error {
 	err := h.Context.Err()
@@ -86,7 +89,7 @@ func (d *Direct) handlingIn(ctx context.Context) *handlerContext {
 		switch {
 		case !ok:
 			return nil
-		case h.bus == d && !h.over.Load():
+		case h.bus == d && h.Running():
 			return h
 		}
 		ctx = h.Context // another bus's, perhaps within a handler of this one

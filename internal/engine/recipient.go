@@ -159,7 +159,8 @@ func (r *recipient) leave(end fate) {
 		n = r.tally.Add(^uint64(0))
 		r.mu.Unlock()
 	}
-	if n&runningMask == 0 && r.gate.Load()&stopped != 0 {
+	// Counted once more behind the gate: somebody may have come in before it was shut.
+	if n&runningMask == 0 && r.gate.Load()&stopped != 0 && r.tally.Load()&runningMask == 0 {
 		r.once.Do(func() { close(r.done) })
 	}
 }
@@ -235,7 +236,9 @@ func (r *recipient) keep(ctx context.Context, l dlq.Letter, now time.Time) error
 	err := r.bus.store.Put(context.WithoutCancel(ctx), l)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.trouble, r.troubleAt = err, now
+	if err != nil {
+		r.trouble, r.troubleAt = err, now
+	}
 	return err
 }
 

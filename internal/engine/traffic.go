@@ -17,12 +17,14 @@ import (
 // that had begun before; with the last of those nothing new is.
 type traffic struct {
 	before atomic.Int64 // calls under way that began before Shutdown
-	since  atomic.Int64 // and since
 	closed context.Context
 	close  context.CancelFunc // when Shutdown begins
-	over   atomic.Bool        // nothing is served any more
-	ended  sync.Once
-	down   chan struct{} // closed when nothing is under way any more
+	down   chan struct{}      // closed when nothing is under way any more
+
+	mu    sync.Mutex
+	since int  // calls under way that began since
+	over  bool // nothing is served any more
+	ended bool
 }
 
 func (t *traffic) init() {
@@ -38,49 +40,63 @@ var errTooMany = fmt.Errorf("%w: 10,000 calls are under way at once: a handler p
 // enter counts a call; leave is told whether it is a late one.
 func (d *Direct) enter(ctx context.Context) (late bool, err error) {
 	t := &d.traffic
-	n := t.before.Add(1)
 	if !d.closing.Load() {
-		if n > mostActive && d.backlog == nil { // the stack would be next
+		n := t.before.Add(1)
+		switch {
+		case d.closing.Load(): // meanwhile
+			t.before.Add(-1)
+		case n > mostActive && d.backlog == nil: // the stack would be next
 			d.leave(false)
 			return false, errTooMany
+		default:
+			return false, nil
 		}
-		return false, nil
 	}
-	n = t.since.Add(1)
-	foreign := t.before.Add(-1) == 0 || d.backlog != nil && d.handlingIn(ctx) == nil
-	switch {
-	case foreign, t.over.Load():
-		err = eventbus.ErrClosed
-	case n > mostActive:
-		err = errTooMany
-	default:
-		return true, nil
+	return true, d.enterLate(ctx)
+}
+
+// enterLate counts a call since Shutdown has begun.
+func (d *Direct) enterLate(ctx context.Context) error {
+	t := &d.traffic
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over || t.before.Load() == 0 || d.backlog != nil && d.handlingIn(ctx) == nil {
+		d.finish()
+		return eventbus.ErrClosed
 	}
-	d.leave(true)
-	return false, err
+	if t.since >= mostActive {
+		return errTooMany
+	}
+	t.since++
+	return nil
 }
 
 func (d *Direct) leave(late bool) {
 	t := &d.traffic
-	n := &t.before
+	if !late && t.before.Add(-1) > 0 || !d.closing.Load() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if late {
-		n = &t.since
+		t.since--
 	}
-	if n.Add(-1) == 0 && d.closing.Load() && t.before.Load() == 0 && t.since.Load() == 0 {
-		d.finish()
-	}
+	d.finish()
 }
 
-// finish ends what is left, once nothing runs any more.
+// finish ends what is left, once Shutdown has begun and nothing is under way any more.
+// The lock is held.
 func (d *Direct) finish() {
-	d.traffic.ended.Do(func() {
-		d.traffic.over.Store(true)
-		d.haltAll()
-		if d.backlog != nil {
-			d.forsake(d.backlog.clear())
-		}
-		close(d.traffic.down)
-	})
+	t := &d.traffic
+	if t.ended || t.since > 0 || t.before.Load() > 0 {
+		return
+	}
+	t.ended, t.over = true, true
+	d.haltAll()
+	if d.backlog != nil {
+		d.forsake(d.backlog.clear())
+	}
+	close(t.down)
 }
 
 // Shutdown ends the bus; see [eventbus.EventBus]. Inline handlers have the contexts of
@@ -92,16 +108,20 @@ func (d *Direct) Shutdown(ctx context.Context) error {
 	if d.handlingIn(ctx) != nil {
 		return fmt.Errorf("eventbus: shutdown: %w", errWaitsForItself)
 	}
-	d.traffic.before.Add(1) // or the last call could miss that it is the last one
+	t := &d.traffic
 	d.closing.Store(true)
-	d.traffic.close()
-	d.leave(false)
+	t.close()
+	t.mu.Lock()
+	d.finish()
+	t.mu.Unlock()
 	select {
-	case <-d.traffic.down:
+	case <-t.down:
 		return nil
 	case <-ctx.Done():
 	}
-	d.traffic.over.Store(true)
+	t.mu.Lock()
+	t.over = true
+	t.mu.Unlock()
 	d.haltAll()
 	select {
 	case <-d.traffic.down:

@@ -14,7 +14,7 @@ const (
 	Drain
 )
 
-// Attempt is what the record under Owner tells about itself.
+// Attempt is what the records under Owner and Drain tell about themselves.
 type Attempt interface {
 	// Running reports whether the handler has not returned.
 	Running() bool
@@ -23,6 +23,10 @@ type Attempt interface {
 // Handling reports whether ctx is that of a handler which has not returned, of
 // whichever bus.
 func Handling(ctx context.Context) bool {
-	a, ok := ctx.Value(Owner).(Attempt)
-	return ok && a.Running()
+	for _, key := range []Key{Owner, Drain} {
+		if a, ok := ctx.Value(key).(Attempt); ok && a.Running() {
+			return true
+		}
+	}
+	return false
 }
