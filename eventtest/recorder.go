@@ -47,12 +47,14 @@ func (r *Recorder) Unwrap() eventbus.EventBus { return r.EventBus }
 
 // Publish publishes the events and keeps them, as they were given, before it returns:
 // those that the bus has taken in one list, the others, with why, in another. Over a
-// background bus taken means queued; record beneath it to see what was stored.
+// background bus taken means queued; record beneath it to see what was stored. Of an
+// event that is published again, as the same ID says, the last failure counts.
 func (r *Recorder) Publish(ctx context.Context, events ...eventbus.DomainEvent) error {
 	err := r.EventBus.Publish(ctx, events...)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	why := reasons(err, len(events))
+	r.forget(events)
 	for i := range events {
 		if why[i] == nil {
 			r.published = append(r.published, events[i])
@@ -65,6 +67,20 @@ func (r *Recorder) Publish(ctx context.Context, events ...eventbus.DomainEvent) 
 		r.changed = nil
 	}
 	return err
+}
+
+// forget drops earlier failures of events that are published again: of each one its
+// last outcome counts.
+func (r *Recorder) forget(events []eventbus.DomainEvent) {
+	if len(r.failed) == 0 {
+		return
+	}
+	type key struct{ source, id string }
+	again := make(map[key]bool, len(events))
+	for i := range events {
+		again[key{events[i].Source, events[i].ID}] = events[i].ID != ""
+	}
+	r.failed = slices.DeleteFunc(r.failed, func(p eventbus.Published) bool { return again[key{p.Event.Source, p.Event.ID}] })
 }
 
 // reasons returns for each event why it failed; nil: it did not.

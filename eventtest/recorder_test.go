@@ -244,23 +244,6 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// An error that names no event, though it should, is one of all.
-func TestAnErrorWithoutReasonsIsAFailure(t *testing.T) {
-	for _, err := range []error{&eventbus.PublishError{Total: 1}, (*eventbus.PublishError)(nil)} {
-		r := eventtest.Record(t, failing{eventbus.Discard(), err})
-		_ = r.Publish(t.Context(), placed("a"))
-		same(t, "published", len(r.Events("#")), 0)
-		same(t, "failed", len(r.Failed()), 1)
-	}
-}
-
-type failing struct {
-	eventbus.EventBus
-	err error
-}
-
-func (f failing) Publish(context.Context, ...eventbus.DomainEvent) error { return f.err }
-
 func TestManyWaitAndPublishAtOnce(t *testing.T) {
 	bus := newBus(t, memory.Options{})
 	r := eventtest.Record(t, bus)
