@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
 	"testing"
@@ -100,6 +101,30 @@ func TestManualShutdownSendsAwayWhoWaitsForRoom(t *testing.T) {
 		require.ErrorIs(t, <-done, eventbus.ErrClosed)
 		require.Zero(t, time.Since(began))
 	})
+}
+
+// loudLog is a logger that publishes what it logs.
+type loudLog struct {
+	slog.Handler
+	publish func() error
+}
+
+func (loudLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l loudLog) Handle(context.Context, slog.Record) error { return l.publish() }
+
+func TestManualShutdownHoldsNoLockWhileItLogs(t *testing.T) {
+	var bus *memory.Bus
+	var got error
+	log := slog.New(loudLog{slog.DiscardHandler, func() error { got = bus.Publish(t.Context(), payment(2)); return nil }})
+	bus, err := memory.New(memory.Options{Mode: memory.Manual, Options: eventbus.Options{Logger: log}})
+	require.NoError(t, err)
+	_, err = bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "a", Events: []string{"#"}, Handler: eventbus.HandlerFunc(
+		func(context.Context, eventbus.DomainEvent) error { return nil })})
+	require.NoError(t, err)
+	require.NoError(t, bus.Publish(t.Context(), payment(1)))
+	require.NoError(t, bus.Shutdown(t.Context()))
+	require.ErrorIs(t, got, eventbus.ErrClosed)
 }
 
 // A handler that drains another bus, whose handler publishes to the first.

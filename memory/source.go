@@ -60,7 +60,7 @@ func (s *source) take(most int) bool {
 }
 
 // patience is how often a receiver lets others run before it sleeps, some 3 µs in all:
-// to wake one that sleeps takes 50.
+// one that is woken on another core starts after 75.
 const patience = 20
 
 // wait gives up the lock until something may be ready.

@@ -11,8 +11,8 @@ const (
 	longTimeout = time.Second // against which a tick is nothing
 )
 
-// instant is the time of day, read once a tick: reading the clock takes as long as all
-// else that a worker does for an event. The lock of the subscription guards it.
+// instant is the time of day, read once a tick: reading the clock takes a quarter of what
+// a worker does for an event. The lock of the subscription guards it.
 type instant struct {
 	now   time.Time
 	fresh bool // less than a tick old

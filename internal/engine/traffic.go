@@ -44,7 +44,7 @@ func (d *Direct) enter(ctx context.Context) (late bool, err error) {
 		n := t.before.Add(1)
 		switch {
 		case d.closing.Load(): // meanwhile
-			t.before.Add(-1)
+			d.leave(false)
 		case n > mostActive && d.backlog == nil: // the stack would be next
 			d.leave(false)
 			return false, errTooMany
@@ -60,11 +60,10 @@ func (d *Direct) enterLate(ctx context.Context) error {
 	t := &d.traffic
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.over || t.before.Load() == 0 || d.backlog != nil && d.handlingIn(ctx) == nil {
-		d.finish()
+	switch {
+	case t.over, t.before.Load() == 0, d.backlog != nil && d.handlingIn(ctx) == nil:
 		return eventbus.ErrClosed
-	}
-	if t.since >= mostActive {
+	case t.since >= mostActive:
 		return errTooMany
 	}
 	t.since++
@@ -77,21 +76,25 @@ func (d *Direct) leave(late bool) {
 		return
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if late {
 		t.since--
 	}
+	t.mu.Unlock()
 	d.finish()
 }
 
-// finish ends what is left, once Shutdown has begun and nothing is under way any more.
-// The lock is held.
+// finish ends what is left, if nothing is under way any more since Shutdown has begun.
 func (d *Direct) finish() {
 	t := &d.traffic
-	if t.ended || t.since > 0 || t.before.Load() > 0 {
+	t.mu.Lock()
+	last := !t.ended && t.since == 0 && t.before.Load() == 0
+	if last {
+		t.ended, t.over = true, true
+	}
+	t.mu.Unlock()
+	if !last {
 		return
 	}
-	t.ended, t.over = true, true
 	d.haltAll()
 	if d.backlog != nil {
 		d.forsake(d.backlog.clear())
@@ -109,11 +112,11 @@ func (d *Direct) Shutdown(ctx context.Context) error {
 		return fmt.Errorf("eventbus: shutdown: %w", errWaitsForItself)
 	}
 	t := &d.traffic
+	d.mu.Lock() // a Subscribe is through, or refused
 	d.closing.Store(true)
+	d.mu.Unlock()
 	t.close()
-	t.mu.Lock()
 	d.finish()
-	t.mu.Unlock()
 	select {
 	case <-t.down:
 		return nil
@@ -124,7 +127,7 @@ func (d *Direct) Shutdown(ctx context.Context) error {
 	t.mu.Unlock()
 	d.haltAll()
 	select {
-	case <-d.traffic.down:
+	case <-t.down:
 		return nil
 	default:
 		return d.unfinished()
