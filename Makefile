@@ -11,7 +11,7 @@ FUZZ     ?= ^Fuzz
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test faults bench fuzz vuln fmt lint tidy clean
+.PHONY: help demo check test brokers faults bench fuzz vuln fmt lint tidy clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ check: ## the quick loop: formatting, vet, lint and short tests of the library
 
 test: ## everything that must pass: every module, lint, the race detector
 	@scripts/verify.sh test
+
+brokers: ## an engine and the images of Redis, RabbitMQ and Kafka for integration/: pulled, or built here
+	@integration/images/ensure.sh
 
 faults: ## the engine against a broker that misbehaves, SEEDS times in virtual time: make faults SEEDS=50000
 	go test -count=1 -timeout 30m ./internal/simulation -run '^TestSimulation$$' -seeds $(SEEDS)

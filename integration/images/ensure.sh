@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Makes sure of a Docker engine and of every image that the tests run (make brokers). What is there is used as it is;
+# what is missing is pulled; where no registry answers, equivalent images are built under the same names, and built
+# again only when their recipe here has changed.
+source "$(dirname "$0")/lib.sh"
+
+# One at a time on a machine: two runs would build the same image twice.
+exec 8>"${TMPDIR:-/tmp}/eventbus-brokers-$(id -u).lock"
+flock 8
+
+./engine.sh
+
+# recipe NAME: the hash of all that an image is made from
+recipe() {
+	{
+		cat lib.sh build.sh
+		find base "$1" -type f -print0 | sort -z | xargs -0 cat
+		if [ "$1" = reaper ]; then cat ../go.sum; fi
+	} | sha256sum | cut -c 1-16
+}
+
+label_of() { docker image inspect -f "{{index .Config.Labels \"$LABEL\"}}" "$1" 2>/dev/null; }
+
+# The first missing image finds out whether a registry answers; one that hangs counts as one that does not.
+registry=unknown
+pull() {
+	if [ "$registry" = unknown ]; then
+		registry=answers
+		timeout 30 docker pull -q "$REAPER" >/dev/null 2>&1 || registry=silent
+	fi
+	[ "$registry" = answers ] && { say "pulling $1"; timeout 900 docker pull -q "$1" >/dev/null; }
+}
+
+ensure() { # ensure NAME TAG
+	local name=$1 tag=$2 hash label began=$SECONDS
+	hash=$(recipe "$name")
+	if label=$(label_of "$tag"); then
+		[ -z "$label" ] && return            # not from here: the official one
+		[ "$label" = "$hash" ] && return     # built from this recipe
+	elif pull "$tag"; then
+		return
+	fi
+	./build.sh "$name" "$tag" "$hash"
+	say "built $tag in $((SECONDS - began)) s"
+}
+
+ensure reaper "$REAPER"
+ensure redis "$REDIS"
+ensure rabbitmq "$RABBITMQ"
+ensure kafka "$KAFKA"
