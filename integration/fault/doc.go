@@ -11,5 +11,5 @@
 //	p.Heal()
 //
 // Keep fixed ports below 32768: above, the system gives them to outgoing
-// connections. Docs/adr/010 says why the package is not built on Toxiproxy.
+// connections. Why the package is not built on Toxiproxy stands in docs/adr/010.
 package fault
