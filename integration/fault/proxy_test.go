@@ -141,6 +141,21 @@ func TestCloseEndsEverythingAndMayBeCalledAgain(t *testing.T) {
 	p.Close()
 }
 
+func TestCloseLeavesNoGoroutineBehind(t *testing.T) {
+	s := serve(t)
+	stacks := make([]byte, 1<<20)
+	for range 200 {
+		p := fault.NewProxy(t, fault.Options{Upstream: s.addr})
+		connect(t, p).echo("hello\n")
+		p.Close()
+		for line := range strings.Lines(string(stacks[:runtime.Stack(stacks, true)])) {
+			if !strings.HasPrefix(line, "created by") {
+				require.NotContains(t, line, "integration/fault.(")
+			}
+		}
+	}
+}
+
 func TestConcurrentFaultsAndLoad(t *testing.T) {
 	s := serve(t)
 	p := fault.NewProxy(t, fault.Options{Upstream: s.addr})
