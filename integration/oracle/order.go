@@ -35,14 +35,14 @@ func (t *trial) orderOf(of []*event, f *Finding) {
 		}
 		if len(x.good) > 0 {
 			before := last[t.scope(process(x.good[0]))]
-			if before.event != nil && x.began() < before.at && !t.excused(before) {
+			if before.event != nil && x.began() < before.at {
 				if more++; more == 1 {
 					first = tellOrder(e, x, before)
 				}
 			}
 		}
 		done, ok := x.settled()
-		if scope := t.scope(done.process); ok && done.at > last[scope].at {
+		if scope := t.scope(done.process); ok && done.at > last[scope].at && !t.excused(e, done) {
 			last[scope] = latest{e, done}
 		}
 	}
@@ -77,9 +77,9 @@ func (t *trial) scope(process string) string {
 	return process
 }
 
-// excused reports whether the earlier event may have been with another process, and was
-// given back by it: it was on its way when a process or connection was cut.
-func (t *trial) excused(before latest) bool {
+// excused reports whether the event may have been with another process, and was given
+// back by it: it was on its way when a process or connection was cut.
+func (t *trial) excused(e *event, done end) bool {
 	return t.Order == EachProcess && len(t.traces.processes) > 1 &&
-		slices.ContainsFunc(t.cuts, func(cut int64) bool { return before.first <= cut && cut <= before.at })
+		slices.ContainsFunc(t.cuts, func(cut int64) bool { return e.first <= cut && cut <= done.at })
 }
