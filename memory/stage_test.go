@@ -133,10 +133,14 @@ func nonZero(m map[string]uint64) map[string]uint64 {
 	return m
 }
 
-// wait is time.After without its kind of channel, which crashes under the race detector
-// in a bubble of Go 1.26, now and then.
+// wait is time.After for bubbles under the race detector, where a timer of Go 1.26
+// that is due at once crashes the process now and then, and so does its channel.
 func wait(d time.Duration) <-chan struct{} {
 	ended := make(chan struct{})
+	if d <= 0 {
+		close(ended)
+		return ended
+	}
 	time.AfterFunc(d, func() { close(ended) })
 	return ended
 }

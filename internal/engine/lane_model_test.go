@@ -60,7 +60,8 @@ func runModel(t *testing.T, seed uint64) {
 	_, source := r.join(eventbus.Subscriber{Handler: eventbus.HandlerFunc(m.handle), Concurrency: m.concurrency, Unordered: !m.ordered})
 	r.fake.otherwise = func(_ context.Context, ms []Message) []error { // moves come back when they are due
 		for _, move := range ms {
-			time.AfterFunc(time.Until(move.NotBefore), func() { source.feed(&Delivery{Message: move}) })
+			due := max(1, time.Until(move.NotBefore)) // never at once: see after
+			time.AfterFunc(due, func() { source.feed(&Delivery{Message: move}) })
 		}
 		return nil
 	}

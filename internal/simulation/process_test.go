@@ -185,7 +185,7 @@ const forever = time.Hour
 // within calls what ends with a context, and checks that it returns in time.
 func (p *process) within(grace time.Duration, end func(context.Context) error) error {
 	w := p.world
-	hurry := time.AfterFunc(max(0, grace-time.Millisecond), func() {
+	hurry := time.AfterFunc(max(1, grace-time.Millisecond), func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		p.hurried = true
