@@ -44,8 +44,8 @@ func (p *Proxy) Freeze() {
 // the bytes of match from now on, in one piece or in many, the request reaches the
 // broker; what the broker answers does not reach the client, and then the connection
 // is cut or goes silent. The channel is closed when that has happened, and never if
-// the proxy is healed or the connection ends before. It happens once; calls add up, and each takes a request of its own, on connections that have
-// lost none.
+// the proxy is healed or the connection ends before. It happens once; calls add up, and
+// each takes a request of its own, on connections that have lost none.
 //
 // The proxy does not know which reply belongs to which request. What it has read from
 // the broker before it sends the match is passed on; all that it reads afterwards is
@@ -59,8 +59,8 @@ func (p *Proxy) SwallowReply(match string, then Then) <-chan struct{} {
 
 // Heal removes every fault: what was held back passes, the port listens again,
 // swallows that have found no request are forgotten. Connections on which one has
-// found its request are closed, since they cannot go on. On return clients can connect; if the port
-// cannot be listened on, the test fails.
+// found its request are closed, since they cannot go on. On return clients can connect;
+// if the port cannot be listened on, the test fails.
 func (p *Proxy) Heal() {
 	p.control.Lock()
 	defer p.control.Unlock()

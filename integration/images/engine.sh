@@ -10,8 +10,8 @@ why_not() { # the engine's client on why it cannot reach the engine
 }
 
 without_docker() {
-	fail "$*. make test needs Docker to run Redis, RabbitMQ and Kafka; make check covers formatting, vet, lint and the" \
-		"tests that need no broker."
+	fail "$*. The tests on Redis, RabbitMQ and Kafka need Docker; make check covers formatting, vet, lint and the tests" \
+		"that need no broker."
 }
 
 start_engine() {
