@@ -12,9 +12,10 @@ import (
 // the records. Time and memory are proportional to them.
 func Check(e Evidence) Report {
 	r := Report{Torn: e.Log.Torn, Looked: e.Left != nil}
-	p := publishedIn(e.Log.Records, &r)
+	records := byTime(e.Log.Records)
+	p := publishedIn(records, &r)
 	r.Published.count(p)
-	seen := e.seen(&r)
+	seen := e.seen(records, &r)
 	for i := range e.Subscribers {
 		t := trial{Subscriber: &e.Subscribers[i], published: p, traces: seen[e.Subscribers[i].Name], cuts: nanosOf(e), report: &r}
 		t.count()
@@ -28,6 +29,18 @@ func Check(e Evidence) Report {
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(a.Invariant.rank(), b.Invariant.rank()) })
 	return r
+}
+
+// byTime sorts the records, of which those of several files do not stand in order.
+func byTime(records []journal.Record) []*journal.Record {
+	out := make([]*journal.Record, len(records))
+	for i := range records {
+		out[i] = &records[i]
+	}
+	slices.SortStableFunc(out, func(a, b *journal.Record) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Worker, b.Worker), cmp.Compare(a.EventID, b.EventID))
+	})
+	return out
 }
 
 // rank puts what makes all else doubtful first.
@@ -49,12 +62,11 @@ type trial struct {
 }
 
 // seen sorts records and letters by subscriber, and says what is missing or strange.
-func (e Evidence) seen(r *Report) map[string]*traces {
+func (e Evidence) seen(records []*journal.Record, r *Report) map[string]*traces {
 	seen := map[string]*traces{}
 	e.introduce(seen, r)
 	strange := newFinding(NothingMadeUp, "", "records and letters are of subscribers that there were none of")
-	for i := range e.Log.Records {
-		x := &e.Log.Records[i]
+	for _, x := range records {
 		switch t := seen[x.Subscriber]; {
 		case x.Subscriber == "":
 		case t == nil:

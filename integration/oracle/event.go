@@ -38,18 +38,18 @@ type published struct {
 }
 
 // publishedIn gathers the events, and says what is wrong with their records.
-func publishedIn(records []journal.Record, r *Report) *published {
+func publishedIn(records []*journal.Record, r *Report) *published {
 	p := &published{byID: map[string]*event{}}
 	changed := newFinding(Sound, "", "events were published under one ID and are not the same")
-	for i := range records {
-		if records[i].What == journal.Attempted && !p.attempt(&records[i]) {
-			changed.addf("ID %s: once %s, once %s", records[i].EventID, contents(&p.byID[records[i].EventID].Record), contents(&records[i]))
+	for _, x := range records {
+		if x.What == journal.Attempted && !p.attempt(x) {
+			changed.addf("ID %s: another one %s: %s", x.EventID, stamp(x), contents(x))
 		}
 	}
 	untried := newFinding(Sound, "", "outcomes are told of publishes that nobody attempted: a record or a journal is missing")
-	for i := range records {
-		if !p.outcome(&records[i]) {
-			untried.addf("%s of ID %s %s", records[i].What, records[i].EventID, stamp(&records[i]))
+	for _, x := range records {
+		if !p.outcome(x) {
+			untried.addf("%s of ID %s %s", x.What, x.EventID, stamp(x))
 		}
 	}
 	for _, e := range p.all {
@@ -57,26 +57,22 @@ func publishedIn(records []journal.Record, r *Report) *published {
 			e.outcome = journal.Unknown
 		}
 	}
-	slices.SortStableFunc(p.all, func(a, b *event) int { return cmp.Compare(a.first, b.first) })
 	r.take(changed, untried)
 	p.place(r)
 	return p
 }
 
-// attempt adds an attempt; false: it is of another event with the same ID.
+// attempt adds an attempt, in the order of time; false: it is of another event with the same ID.
 func (p *published) attempt(r *journal.Record) bool {
 	e, known := p.byID[r.EventID]
 	if !known {
-		e = &event{Record: *r, first: r.Time, last: r.Time}
+		e = &event{Record: *r, first: r.Time}
 		p.byID[r.EventID] = e
 		p.all = append(p.all, e)
 	}
 	same := alike(&e.Record, r)
 	e.attempts++
-	e.first = min(e.first, r.Time)
-	if r.Time > e.last {
-		e.last, e.Record = r.Time, *r
-	}
+	e.last, e.Record = r.Time, *r
 	return same
 }
 

@@ -66,7 +66,7 @@ func TestUnsoundEvidence(t *testing.T) {
 		"ID a1 and ID a2 are both #1":                 func(e *oracle.Evidence) { e.Log.Records[3].Seq = 1 },
 		"not published in the order of their places":  func(e *oracle.Evidence) { e.Log.Records[0].Time = e.Log.Records[3].Time + 1 },
 		"published under one ID and are not the same": func(e *oracle.Evidence) { r := e.Log.Records[0]; r.Sum = "x"; e.Log.Records = append(e.Log.Records, r) },
-		"once order.created of order/a, application/json": func(e *oracle.Evidence) {
+		": order.created of order/x, application/json with": func(e *oracle.Evidence) {
 			r := e.Log.Records[0]
 			r.AggregateID = "x"
 			e.Log.Records = append(e.Log.Records, r)

@@ -5,20 +5,23 @@ import (
 	"strings"
 )
 
-// Invariant is a promise that is checked.
+// Invariant is a promise that is checked. Sound is that the evidence contradicts itself
+// nowhere and lacks nothing.
 type Invariant string
 
 // The invariants.
 const (
-	// Sound is that the evidence contradicts itself nowhere and lacks nothing.
-	Sound          Invariant = "evidence"
-	NothingLost    Invariant = "I1"
-	InOrder        Invariant = "I2"
-	FewRepeats     Invariant = "I3"
-	NothingMadeUp  Invariant = "I4"
-	NothingLeft    Invariant = "I6"
-	mostExamples             = 10
-	indentOfDetail           = "\n      "
+	Sound         Invariant = "evidence"
+	NothingLost   Invariant = "I1"
+	InOrder       Invariant = "I2"
+	FewRepeats    Invariant = "I3"
+	NothingMadeUp Invariant = "I4"
+	NothingLeft   Invariant = "I6"
+)
+
+const (
+	mostExamples   = 10
+	indentOfDetail = "\n      "
 )
 
 // Promise says the invariant in words.

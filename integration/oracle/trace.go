@@ -2,7 +2,6 @@ package oracle
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"github.com/seed-28af575d/eventbus/dlq"
@@ -40,7 +39,7 @@ func (t *traces) of(id string) *trace {
 	return x
 }
 
-// record adds a record of a handler.
+// record adds a record of a handler, in the order of time.
 func (t *traces) record(r *journal.Record) {
 	x := t.of(r.EventID)
 	x.replays = max(x.replays, r.Replays)
@@ -51,23 +50,14 @@ func (t *traces) record(r *journal.Record) {
 	case journal.Begun:
 		x.begun++
 	case journal.Handled:
-		x.good = insert(x.good, r)
+		x.good = append(x.good, r)
 	case journal.Failed:
-		x.bad = insert(x.bad, r)
+		x.bad = append(x.bad, r)
 	}
 	if p := process(r); !t.known[p] {
 		t.known[p] = true
 		t.processes = append(t.processes, p)
 	}
-}
-
-// insert keeps records sorted by time; nearly always the new one is the last.
-func insert(rs []*journal.Record, r *journal.Record) []*journal.Record {
-	i := len(rs)
-	for i > 0 && rs[i-1].Time > r.Time {
-		i--
-	}
-	return slices.Insert(rs, i, r)
 }
 
 func (t *traces) letter(l *dlq.Letter) {
@@ -105,9 +95,7 @@ func (t *trace) settled() (first end, ok bool) {
 		}
 	}
 	for _, l := range t.letters {
-		if l.Replays == 0 {
-			take(burial(last, nanos(l.BuriedAt)))
-		}
+		take(burial(last, nanos(l.BuriedAt)))
 	}
 	if t.replays > 0 { // its first letter is gone: it was not buried before the last failure
 		take(burial(last, 0))

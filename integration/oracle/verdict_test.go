@@ -86,6 +86,15 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// One that comes late is held against every later one, not against the next alone.
+func TestALateEventIsHeldAgainstAllThatPassedIt(t *testing.T) {
+	r := oracle.Check(play(t, "a1 ok, a2 ok, a3 ok, a2 begun, a2 handled, a3 begun, a3 handled, a1 begun, a1 handled", oracle.Subscriber{}).Evidence)
+	require.Len(t, r.Findings, 1)
+	require.Equal(t, 2, r.Findings[0].Count)
+	require.Len(t, r.Findings[0].Examples, 1)
+	require.Contains(t, r.String(), "and 1 more of this aggregate")
+}
+
 func TestRepeats(t *testing.T) {
 	twice := "a1 ok, a1 begun, a1 handled, a1 begun, a1 handled"
 	judge(t, map[string]verdict{
