@@ -1,0 +1,35 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/testcontainers/testcontainers-go"
+	tclog "github.com/testcontainers/testcontainers-go/log"
+)
+
+// engine returns a client of the Docker engine, one for the process.
+var engine = sync.OnceValues(func() (*testcontainers.DockerClient, error) {
+	// Tests dial 127.0.0.1, where the ports are. Inside a container testcontainers-go would
+	// look for them, and for its reaper's, at the gateway.
+	if os.Getenv("TESTCONTAINERS_HOST_OVERRIDE") == "" && !strings.HasPrefix(os.Getenv("DOCKER_HOST"), "tcp") {
+		if err := os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1"); err != nil {
+			return nil, err
+		}
+	}
+	tclog.SetDefault(tclog.NewNoopLogger())
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err == nil {
+		_, err = c.Info(ctx, noInfoOptions)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker: no Docker engine answers (make brokers starts one, and says why it cannot): %w", err)
+	}
+	return c, nil
+})

@@ -1,0 +1,17 @@
+package broker
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Names lists what stands on the server under the prefix.
+func Names(t *testing.T, s Space) []string {
+	names, err := s.Kind.protocol().names(t.Context(), s.Server, s.Prefix)
+	require.NoError(t, err)
+	return names
+}
+
+// ContainerID is the engine's name of the container.
+func (n *Node) ContainerID() string { return n.box.id() }
