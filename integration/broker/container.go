@@ -19,8 +19,6 @@ import (
 	"github.com/testcontainers/testcontainers-go/exec"
 )
 
-var noInfoOptions client.InfoOptions
-
 // Spec says what runs in a container.
 type Spec struct {
 	// Name is how messages call it: "Redis", "Kafka node 2". It has no default.
@@ -54,7 +52,7 @@ type File struct {
 type box struct {
 	spec   Spec
 	engine *testcontainers.DockerClient
-	c      testcontainers.Container
+	c      *testcontainers.DockerContainer // nil if there is none
 }
 
 // run starts a container, and returns when it is ready. On an error none is left.

@@ -2,15 +2,19 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	tclog "github.com/testcontainers/testcontainers-go/log"
 )
+
+var errNoEngine = errors.New("broker: no Docker engine answers")
 
 // engine returns a client of the Docker engine, one for the process.
 var engine = sync.OnceValues(func() (*testcontainers.DockerClient, error) {
@@ -26,10 +30,14 @@ var engine = sync.OnceValues(func() (*testcontainers.DockerClient, error) {
 	defer cancel()
 	c, err := testcontainers.NewDockerClientWithOpts(ctx)
 	if err == nil {
-		_, err = c.Info(ctx, noInfoOptions)
+		_, err = c.Info(ctx, client.InfoOptions{})
+	}
+	// The library goes on to other engines when the one that the user names does not answer.
+	if named := os.Getenv("DOCKER_HOST"); err == nil && named != "" && c.DaemonHost() != named {
+		err = fmt.Errorf("the one at DOCKER_HOST=%s does not", named)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("broker: no Docker engine answers (make brokers starts one, and says why it cannot): %w", err)
+		return nil, fmt.Errorf("%w (make brokers starts one, and says why it cannot): %w", errNoEngine, err)
 	}
 	return c, nil
 })

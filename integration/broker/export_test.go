@@ -15,3 +15,9 @@ func Names(t *testing.T, s Space) []string {
 
 // ContainerID is the engine's name of the container.
 func (n *Node) ContainerID() string { return n.box.id() }
+
+// For is the node of another test.
+func (n *Node) For(t testing.TB) *Node { return &Node{t, n.box} }
+
+// Image is that of the kind.
+func Image(k Kind) string { return k.protocol().image() }

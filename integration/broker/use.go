@@ -24,6 +24,9 @@ type Space struct {
 func Use(t testing.TB, k Kind) Space {
 	t.Helper()
 	server, err := sharedBrokers[k].ask(k)
+	if errors.Is(err, errNoEngine) {
+		t.Fatalf("%v\nor set %s to the address of a server that runs already", err, k.protocol().variable())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
