@@ -28,8 +28,10 @@ test: ## everything that must pass: every module, lint, the race detector
 brokers: ## an engine and the images of Redis, RabbitMQ and Kafka for integration/: pulled, or built here
 	@integration/images/ensure.sh
 
-faults: ## the engine against a broker that misbehaves, SEEDS times in virtual time: make faults SEEDS=50000
+faults: ## long runs: the engine in virtual time, SEEDS times, then real brokers and clusters: make faults SEEDS=50000
 	go test -count=1 -timeout 30m ./internal/simulation -run '^TestSimulation$$' -seeds $(SEEDS)
+	@integration/images/ensure.sh
+	cd integration && go test -count=1 -race -p 1 -parallel 4 -timeout 90m ./...
 
 bench: ## benchmarks of bench/: make bench BENCH=Publish COUNT=10
 	cd bench && go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...

@@ -40,6 +40,23 @@ has_packages() { # tools/ has none
 	[ -n "$(find "$1" -name '*.go' -not -path '*/testdata/*' -print -quit)" ]
 }
 
+# brokers makes sure of the containers that integration/ wants. Who gives the addresses of all three brokers may do
+# without: what then is not run is listed in a file, and told at the end.
+brokers() {
+	integration/images/ensure.sh && return
+	[ -n "${EVENTBUS_TEST_REDIS:-}" ] && [ -n "${EVENTBUS_TEST_RABBITMQ:-}" ] && [ -n "${EVENTBUS_TEST_KAFKA:-}" ] || return 1
+	EVENTBUS_TEST_WITHOUT_DOCKER=$(mktemp)
+	export EVENTBUS_TEST_WITHOUT_DOCKER
+	printf 'Going on with the brokers at the addresses given; tests that harm one are not run.\n'
+}
+
+# tests_in DIRECTORY: the tests of a module. Those on real brokers leave the two cores to one package at a time.
+tests_in() {
+	local options=(-parallel 16)
+	[ "$1" = ./integration ] && options=(-short -p 1 -parallel 4 -timeout 30m)
+	(cd "$1" && go test -race -shuffle=on "${options[@]}" ./...)
+}
+
 case $mode in
 check)
 	step 'formatting' formatted
@@ -54,6 +71,7 @@ lint)
 	;;
 test)
 	scripts/compiler.sh || exit 1
+	brokers || exit 1
 	export CGO_ENABLED=1
 	step 'formatting' formatted
 	for m in $(scripts/modules.sh); do
@@ -62,7 +80,7 @@ test)
 		step "build in $m" in_module "$m" go build ./...
 		step "vet in $m" in_module "$m" go vet ./...
 		step "lint in $m" in_module "$m" lint
-		step "tests in $m, with the race detector" in_module "$m" go test -race -shuffle=on -parallel 16 ./...
+		step "tests in $m, with the race detector" tests_in "$m"
 	done
 	step 'fuzz targets, 2 s each' scripts/fuzz.sh '^Fuzz' 2s
 	;;
@@ -72,6 +90,9 @@ test)
 	;;
 esac
 
+if [ -s "${EVENTBUS_TEST_WITHOUT_DOCKER:-}" ]; then
+	printf '\nNOT run, for want of Docker:\n%s\n' "$(sort -u "$EVENTBUS_TEST_WITHOUT_DOCKER")"
+fi
 if [ ${#failed[@]} -gt 0 ]; then
 	printf '\nmake %s: FAILED, %d of %d steps: %s\n' "$mode" ${#failed[@]} "$steps" "$(printf '%s; ' "${failed[@]}" | sed 's/; $//')"
 	exit 1

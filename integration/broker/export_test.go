@@ -6,6 +6,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// What only tests of this package call from outside.
+var (
+	NeedDocker = needDocker
+	FreePorts  = freePorts
+)
+
 // Names lists what stands on the server under the prefix.
 func Names(t *testing.T, s Space) []string {
 	names, err := s.Kind.protocol().names(t.Context(), s.Server, s.Prefix)

@@ -22,6 +22,7 @@ type Node struct {
 // is ready.
 func Run(t testing.TB, s Spec) *Node {
 	t.Helper()
+	needDocker(t)
 	n, err := Try(t, s)
 	if err != nil {
 		t.Fatal(err)

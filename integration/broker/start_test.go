@@ -160,6 +160,7 @@ func (o *orphan) Fatal(args ...any)         { panic(args) }
 func (o *orphan) Fatalf(f string, a ...any) { panic(append([]any{f}, a...)) }
 
 func TestTheContainersOfAKilledProcessAreRemoved(t *testing.T) {
+	broker.NeedDocker(t)
 	file := t.TempDir() + "/addr"
 	w := process.Start(t, process.Spec{Role: "forget", Args: process.Args{"file": file}})
 	w.Ready()

@@ -1,8 +1,8 @@
 package broker_test
 
 import (
+	"fmt"
 	"net"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,13 +32,18 @@ func TestABrokerIsSharedAndEachTestCleansUpItsPart(t *testing.T) {
 	})
 }
 
-func TestPortsAreLocalAndBelowThoseOfOutgoingConnections(t *testing.T) {
-	each(t, func(t *testing.T, k broker.Kind) {
-		host, port, err := net.SplitHostPort(broker.Use(t, k).Addr)
+func TestPortsAreFreeAndBelowThoseOfOutgoingConnections(t *testing.T) {
+	ports, err := broker.FreePorts(100)
+	require.NoError(t, err)
+	require.Len(t, ports, 100)
+	more, err := broker.FreePorts(100)
+	require.NoError(t, err)
+	for i, port := range append(ports, more...) {
+		require.Less(t, port, 32768)
+		require.NotContains(t, ports[min(i+1, 100):], port)
+		require.NotContains(t, more[max(0, i-99):], port, "given out twice")
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		require.NoError(t, err)
-		require.Equal(t, "127.0.0.1", host)
-		require.Len(t, port, 5)
-		require.Less(t, port, "32768")
-		require.True(t, strings.HasPrefix(port, "2"))
-	})
+		require.NoError(t, l.Close())
+	}
 }

@@ -1,0 +1,15 @@
+package integration_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/integration/process"
+)
+
+func TestMain(m *testing.M) {
+	process.Work(process.Roles{"drain": drain})
+	goleak.VerifyTestMain(broker.Main(m))
+}
