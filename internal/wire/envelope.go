@@ -129,11 +129,16 @@ func (v *envelope) finish(body []byte) (eventbus.DomainEvent, error) {
 }
 
 func (v *envelope) refuse(name, rule, value string) error {
+	return refuse(v.prefix+cut(name), rule, value)
+}
+
+// cut shortens a name from outside for an error.
+func cut(name string) string {
 	const limit = 64
 	if len(name) > limit {
-		name = strings.ToValidUTF8(name[:limit], "") + "…"
+		return strings.ToValidUTF8(name[:limit], "") + "…"
 	}
-	return refuse(v.prefix+name, rule, value)
+	return name
 }
 
 func refuse(field, rule, value string) error {

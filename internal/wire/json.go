@@ -101,7 +101,7 @@ func (p *parser) payload() error {
 func (p *parser) attribute(a attribute, name string) error {
 	c := p.next()
 	if c == '{' || c == '[' {
-		return p.refuse(name, "must be a string, an integer or a boolean, not an object or array", "")
+		return p.refuse(name, notPlain, "")
 	}
 	start := p.at
 	if err := p.value(0); err != nil {
@@ -120,15 +120,32 @@ func (p *parser) attribute(a attribute, name string) error {
 			return p.refuse(name, err.Error(), "")
 		}
 		return p.set(a, name, value)
-	case a == dataBase64, a != unknown && a <= dataSchema:
-		return p.refuse(name, "must be a string", excerpt.Of(string(token)))
-	case c != 't' && c != 'f' && bytes.ContainsAny(token, ".eE"):
-		return p.refuse(name, "a number must be an integer", excerpt.Of(string(token)))
-	case string(token) == "-0":
-		return p.set(a, name, "0")
-	default:
-		return p.set(a, name, string(token))
 	}
+	if fault := a.plainFault(token); fault != "" {
+		return p.refuse(name, fault, excerpt.Of(string(token)))
+	}
+	return p.set(a, name, string(canonical(token)))
+}
+
+const notPlain = "must be a string, an integer or a boolean, not an object or array"
+
+// plainFault returns what forbids a number or boolean as the attribute's value, or "".
+func (a attribute) plainFault(token []byte) string {
+	switch {
+	case a == dataBase64, a != unknown && a <= dataSchema:
+		return "must be a string"
+	case token[0] != 't' && token[0] != 'f' && bytes.ContainsAny(token, ".eE"):
+		return "a number must be an integer"
+	}
+	return ""
+}
+
+// canonical returns the canonical string form of an integer or boolean.
+func canonical(token []byte) []byte {
+	if string(token) == "-0" {
+		return token[1:]
+	}
+	return token
 }
 
 // body returns the payload's bytes, and sets the content type that data has

@@ -62,16 +62,24 @@ func parseInt(s string) (int, error) {
 
 // isMetadata reports whether DomainEvent.Validate takes the pair as metadata.
 func isMetadata(key, value string) bool {
-	if key == "" || len(key) > maxEntryKey || len(value) > maxEntryValue || key == contentTypeName ||
+	if !isKey(key) || len(value) > maxEntryValue || key == contentTypeName ||
 		strings.HasPrefix(key, attributePrefix) || isFact(key) {
 		return false
 	}
-	for i := range len(key) {
-		if c := key[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+	return utf8.ValidString(value) && !strings.ContainsFunc(value, isControl)
+}
+
+// isKey reports whether s is 1 to 128 bytes of [a-z0-9._-].
+func isKey(s string) bool {
+	if s == "" || len(s) > maxEntryKey {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
 			return false
 		}
 	}
-	return utf8.ValidString(value) && !strings.ContainsFunc(value, isControl)
+	return true
 }
 
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
