@@ -64,3 +64,23 @@ func BenchmarkReadFacts(b *testing.B) {
 		wire.ReadFacts(header)
 	}
 }
+
+func BenchmarkAppendHeader(b *testing.B) {
+	e := typical()
+	header, _ := wire.Encode(&e)
+	dst := wire.AppendHeader(nil, header)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = wire.AppendHeader(dst[:0], header)
+	}
+}
+
+func BenchmarkParseHeader(b *testing.B) {
+	e := typical()
+	header, _ := wire.Encode(&e)
+	in := wire.AppendHeader(nil, header)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = wire.ParseHeader(in)
+	}
+}
