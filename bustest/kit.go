@@ -48,7 +48,11 @@ func (k *kit) close() {
 		g.open()
 	}
 	for _, b := range k.buses {
-		ctx, cancel := k.within(k.backend.Patience)
+		patience := k.backend.Patience
+		if b.dead { // it cannot settle anything, and may well try for as long as it may
+			patience = time.Second
+		}
+		ctx, cancel := k.within(patience)
 		if err := b.EventBus.Shutdown(ctx); err != nil && !b.over {
 			k.Errorf("shut the bus down at the end of the case: %v", err)
 		}

@@ -16,6 +16,7 @@ type bus struct {
 	k     *kit
 	group string
 	over  bool // the case has ended it itself
+	dead  bool // it has crashed
 }
 
 func (b *bus) start() {
@@ -104,7 +105,7 @@ func (b *bus) closing() {
 }
 
 func (b *bus) crash() {
-	b.over = true
+	b.over, b.dead = true, true
 	b.k.space.Crash(b.EventBus)
 }
 

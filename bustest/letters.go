@@ -71,7 +71,7 @@ var burying = []test{
 		run: func(k *kit) {
 			for _, unordered := range []bool{false, true} {
 				bus := k.open(eventbus.Options{Group: fmt.Sprint("unordered-", unordered)})
-				got := bus.handle(eventbus.Subscriber{Unordered: unordered}, failing("a-1", "b-1"))
+				got := bus.handle(eventbus.Subscriber{Unordered: unordered, From: eventbus.Now()}, failing("a-1", "b-1"))
 				bus.start()
 				bus.publish(order("a", 1), order("b", 1))
 				equal(k, "attempts, sorted", sorted(got.tried(6)), []string{"a-1", "a-1", "a-1", "b-1", "b-1", "b-1"})

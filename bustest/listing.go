@@ -164,7 +164,7 @@ var listing = []test{
 		run: func(k *kit) {
 			mine := k.ward(order("a", 1), shipped("a", 2), order("a", 3))
 			other := k.open(eventbus.Options{Group: "other-service"})
-			other.handle(eventbus.Subscriber{}, always(eventbus.Permanent(errTest)))
+			other.handle(eventbus.Subscriber{From: eventbus.Now()}, always(eventbus.Permanent(errTest)))
 			other.start()
 			mine.publish(order("a", 4))
 			theirs := other.letters()

@@ -58,7 +58,7 @@ var retrying = []test{
 		run: func(k *kit) {
 			for _, unordered := range []bool{false, true} {
 				bus := k.open(eventbus.Options{Group: fmt.Sprint("unordered-", unordered)})
-				got := bus.handle(eventbus.Subscriber{Unordered: unordered, Retry: k.retry(4)}, always(errTest))
+				got := bus.handle(eventbus.Subscriber{Unordered: unordered, From: eventbus.Now(), Retry: k.retry(4)}, always(errTest))
 				bus.start()
 				bus.publish(order("a", 1))
 				for i, a := range got.ended.wait(4) {

@@ -126,7 +126,11 @@ func (b *Bus) Start(ctx context.Context) error {
 	if ctx == nil {
 		return fmt.Errorf("eventbus: start: %w", errNilContext)
 	}
-	if err := ctx.Err(); err != nil {
+	err := ctx.Err()
+	if opener, ok := b.backend.Transport.(Opener); ok && err == nil && !b.closing.Load() {
+		err = opener.Open(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("eventbus: start: %w", err)
 	}
 	b.mu.Lock()

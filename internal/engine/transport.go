@@ -154,6 +154,12 @@ type Ledger interface {
 	Save(ctx context.Context, group string, t map[string]Tries) error
 }
 
+// Opener is implemented by transports that look at the backend before anything is
+// received: Start fails with what they find. It may be called again.
+type Opener interface {
+	Open(ctx context.Context) error
+}
+
 // Gauger is implemented by transports that know what waits in the backend.
 type Gauger interface {
 	Gauge(ctx context.Context) (Gauges, error)
