@@ -1,0 +1,256 @@
+package redisbus
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+)
+
+// TestAKeyOfAnotherTypeChangesNothing: whichever it is, and it is named.
+func TestAKeyOfAnotherTypeChangesNothing(t *testing.T) {
+	onEachServer(t, func(t *testing.T, s testServer) {
+		store := newLetterStore(s.client, s.prefix)
+		root := "{" + s.prefix + ":dlq}"
+		require.NoError(t, store.Put(t.Context(), testLetter(0)))
+		calls := map[string]func() error{
+			"put":     func() error { return store.Put(t.Context(), testLetter(1)) },
+			"page":    func() error { _, err := store.Page(t.Context(), dlq.Filter{}, "", 9); return err },
+			"count":   func() error { _, err := store.Count(t.Context(), dlq.Filter{}); return err },
+			"take":    func() error { _, err := store.Take(t.Context(), "000000", time.Minute); return err },
+			"release": func() error { return store.Release(t.Context(), "000000") },
+			"remove":  func() error { _, err := store.Remove(t.Context(), "000000"); return err },
+		}
+		for key, wants := range map[string]string{root: "hash", root + ":index": "zset", root + ":seq": "string", root + ":lease:000000": "string"} {
+			kept := s.client.Dump(t.Context(), key).Val()
+			s.client.Del(t.Context(), key)
+			require.NoError(t, s.client.RPush(t.Context(), key, "x").Err())
+			before := s.dump(t)
+			for name, call := range calls {
+				if wants == "string" && strings.Contains(key, "lease") && (name == "put" || name == "page" || name == "count") {
+					require.NoError(t, call(), "%s has nothing to do with leases", name)
+					if name == "put" {
+						_, err := store.Remove(t.Context(), "000001")
+						require.NoError(t, err)
+						before = s.dump(t)
+					}
+					continue
+				}
+				err := call()
+				var wrong *letterTypeError
+				require.ErrorAs(t, err, &wrong, "%s with %s", name, key)
+				require.Equal(t, letterTypeError{key: key, is: "list", wants: wants}, *wrong)
+				require.ErrorContains(t, err, "redisbus: ")
+				require.True(t, redis.HasErrorPrefix(err, "WRONGTYPE"))
+				require.Equal(t, before, s.dump(t), "%s with %s", name, key)
+			}
+			s.client.Del(t.Context(), key)
+			if kept != "" {
+				require.NoError(t, s.client.Restore(t.Context(), key, 0, kept).Err())
+			}
+		}
+	})
+}
+
+// TestFullMemoryRefusesALetterAsAWhole: and the letters can still be looked at and removed.
+func TestFullMemoryRefusesALetterAsAWhole(t *testing.T) {
+	onEachServer(t, func(t *testing.T, s testServer) {
+		store := newLetterStore(s.client, s.prefix)
+		require.NoError(t, store.Put(t.Context(), testLetter(0)))
+		before := s.dump(t)
+		full, empty := s.memory(t)
+		full()
+		err := store.Put(t.Context(), testLetter(1))
+		require.ErrorIs(t, err, dlq.ErrFull)
+		require.True(t, redis.IsOOMError(err))
+		require.ErrorContains(t, err, "redisbus: store letter 000001: dead letters are full: OOM ")
+		if s.mini == nil {
+			require.NoError(t, store.Put(t.Context(), testLetter(0)), "what is there already needs no room")
+			_, err := store.Take(t.Context(), "000000", time.Minute)
+			require.True(t, redis.IsOOMError(err))
+			require.NotErrorIs(t, err, dlq.ErrFull)
+			require.Equal(t, before, s.dump(t))
+			p, err := store.Page(t.Context(), dlq.Filter{}, "", 9)
+			require.NoError(t, err)
+			require.Len(t, p.Letters, 1)
+			n, err := store.Remove(t.Context(), "000000")
+			require.NoError(t, err)
+			require.Equal(t, 1, n)
+		}
+		empty()
+		require.NoError(t, store.Put(t.Context(), testLetter(1)))
+		p, err := store.Page(t.Context(), dlq.Filter{Text: "e-1"}, "", 9)
+		require.NoError(t, err)
+		require.Equal(t, []string{"000001"}, letterIDs(p.Letters))
+	})
+}
+
+// memory returns what fills the server's memory, and what ends that.
+func (s testServer) memory(t *testing.T) (full, empty func()) {
+	if s.mini != nil {
+		return func() { s.mini.SetError("OOM command not allowed when used memory > 'maxmemory'.") }, func() { s.mini.SetError("") }
+	}
+	old := map[string]string{}
+	for _, name := range []string{"maxmemory", "maxmemory-policy"} {
+		got, err := s.client.ConfigGet(t.Context(), name).Result()
+		require.NoError(t, err)
+		old[name] = got[name]
+	}
+	set := func(ctx context.Context, memory, policy string) {
+		require.NoError(t, s.client.ConfigSet(ctx, "maxmemory-policy", "noeviction").Err()) // before there is a bound
+		require.NoError(t, s.client.ConfigSet(ctx, "maxmemory", memory).Err())
+		require.NoError(t, s.client.ConfigSet(ctx, "maxmemory-policy", policy).Err())
+	}
+	empty = func() { set(context.WithoutCancel(t.Context()), old["maxmemory"], old["maxmemory-policy"]) }
+	t.Cleanup(empty)
+	return func() { set(t.Context(), "1", "noeviction") }, empty
+}
+
+// TestAUserWhoMayNotDoEverythingStoresNoHalfLetter: the same call succeeds later.
+func TestAUserWhoMayNotDoEverythingStoresNoHalfLetter(t *testing.T) {
+	s, ok := realServer(t)
+	if !ok {
+		t.Skip("miniredis knows no permissions")
+	}
+	user := s.prefix + "-user"
+	t.Cleanup(func() { s.client.ACLDelUser(context.WithoutCancel(t.Context()), user) })
+	for _, command := range []string{"incr", "zadd", "hset"} {
+		rules := []string{"on", ">geheim", "~*", "+@all", "-" + command}
+		require.NoError(t, s.client.ACLSetUser(t.Context(), user, rules...).Err())
+		o := *s.client.Options()
+		o.Username, o.Password = user, "geheim"
+		store := newLetterStore(testClient(t, &o), s.prefix)
+		err := store.Put(t.Context(), testLetter(1))
+		var said redis.Error
+		require.ErrorAs(t, err, &said)
+		require.ErrorContains(t, err, "redisbus: store letter 000001: ")
+		require.ErrorContains(t, err, "no permissions to run the '"+command+"' command")
+		require.NoError(t, s.client.ACLSetUser(t.Context(), user, "+@all").Err())
+		require.NoError(t, store.Put(t.Context(), testLetter(1)))
+		p, err := store.Page(t.Context(), dlq.Filter{}, "", 9)
+		require.NoError(t, err)
+		require.Len(t, p.Letters, 1, "without %s", command)
+		_, err = store.Remove(t.Context(), "000001")
+		require.NoError(t, err)
+	}
+}
+
+// TestScriptsThatTheServerForgotAreSentAgain, which it does when it starts anew.
+func TestScriptsThatTheServerForgotAreSentAgain(t *testing.T) {
+	onEachServer(t, func(t *testing.T, s testServer) {
+		w := newLetterTwins(t, s)
+		for _, does := range []func(){
+			func() { w.put(testLetter(0)) }, func() { require.NoError(t, w.take("000000", time.Minute)) }, func() { w.release("000000") },
+			func() { require.Equal(t, 1, w.count(dlq.Filter{})) }, func() { require.Len(t, w.listAll(dlq.Filter{}, 1), 1) },
+			func() { require.Len(t, w.listAll(dlq.Filter{IDs: []string{"000000"}}, 1), 1) }, func() { require.Equal(t, 1, w.remove("000000")) },
+		} {
+			require.NoError(t, s.client.ScriptFlush(t.Context()).Err())
+			does()
+		}
+	})
+}
+
+func TestErrorsSayWhatIsTheMatterAndNoSecret(t *testing.T) {
+	onEachServer(t, func(t *testing.T, s testServer) {
+		o := *s.client.Options()
+		closed := testClient(t, &o)
+		require.NoError(t, closed.Close())
+		_, err := newLetterStore(closed, s.prefix).Take(t.Context(), "a\nb", time.Second)
+		require.ErrorIs(t, err, eventbus.ErrClosed)
+		require.ErrorContains(t, err, `redisbus: take letter "a\nb": `)
+
+		refused := *s.client.Options()
+		refused.Username, refused.Password = "nobody", "geheim"
+		if s.mini != nil {
+			s.mini.RequireUserAuth("somebody", "else")
+		}
+		err = newLetterStore(testClient(t, &refused), s.prefix).Put(t.Context(), testLetter(0))
+		require.ErrorContains(t, err, "redisbus: store letter 000000: WRONGPASS")
+		require.NotContains(t, err.Error(), "geheim")
+	})
+}
+
+// TestWhatIsAskedAfterTheTimeIsUpMatchesTheContext, as dlq.Queue promises.
+func TestWhatIsAskedAfterTheTimeIsUpMatchesTheContext(t *testing.T) {
+	s := newLetterStore(nil, "p")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := s.failed(ctx, "list letters", context.DeadlineExceeded)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// letterHook is called before each command.
+type letterHook func(args []any)
+
+func (letterHook) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (before letterHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		before(cmd.Args())
+		return next(ctx, cmd)
+	}
+}
+
+func (letterHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// TestAllKeysAreInOneSlot, as a cluster wants it, whatever the ID.
+func TestAllKeysAreInOneSlot(t *testing.T) {
+	s := testServers(t)[0]
+	scripts := 0
+	s.client.AddHook(letterHook(func(args []any) {
+		if args[0] != "eval" && args[0] != "evalsha" {
+			return
+		}
+		scripts++
+		for _, key := range args[3 : 3+args[2].(int)] {
+			require.True(t, strings.HasPrefix(key.(string), "{p:dlq}"), key)
+		}
+	}))
+	w := newLetterTwins(t, s)
+	l := testLetter(0)
+	l.ID = "{x}"
+	w.put(l)
+	require.NoError(t, w.take(l.ID, time.Minute))
+	w.release(l.ID)
+	w.count(dlq.Filter{Text: "e-0"})
+	w.listAll(dlq.Filter{IDs: []string{l.ID}}, 1)
+	w.remove(l.ID)
+	require.Greater(t, scripts, 7)
+}
+
+// TestALetterThatComesAnewWhileItIsReadIsAnother: it was not there when the listing began.
+func TestALetterThatComesAnewWhileItIsReadIsAnother(t *testing.T) {
+	onEachServer(t, func(t *testing.T, s testServer) {
+		store := newLetterStore(s.client, s.prefix)
+		for _, f := range []dlq.Filter{{}, {IDs: []string{"000000", "000001", "000002"}}, {Group: "shop", After: testLetter(1).LastFailure}} {
+			for i := range 9 {
+				require.NoError(t, store.Put(t.Context(), testLetter(i)))
+			}
+			between := true
+			s.client.AddHook(letterHook(func(args []any) {
+				if between && args[0] == "hmget" {
+					between = false
+					n, err := store.Remove(t.Context(), "000000", "000001", "000002", "000003", "000004", "000005", "000006")
+					require.NoError(t, err)
+					require.Equal(t, 7, n)
+					require.NoError(t, store.Put(t.Context(), testLetter(1)))
+				}
+			}))
+			p, err := store.Page(t.Context(), f, "", 9)
+			require.NoError(t, err)
+			require.False(t, between)
+			require.NotContains(t, letterIDs(p.Letters), "000001")
+			require.Empty(t, p.Next)
+			_, err = store.Remove(t.Context(), "000001")
+			require.NoError(t, err)
+		}
+	})
+}
