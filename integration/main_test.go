@@ -10,6 +10,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	process.Work(process.Roles{"drain": drain})
+	process.Work(process.Roles{"drain": drain, "serve": serve})
 	goleak.VerifyTestMain(broker.Main(m))
 }

@@ -1,0 +1,116 @@
+package redisbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// clients are the bus's own connections, made from the options of the caller's client,
+// which is neither used nor closed: a read that blocks would keep a connection from
+// commands, and a command that is repeated after a lost reply would publish twice.
+type clients struct {
+	options  *redis.Options // the caller's, as go-redis has completed them
+	commands *redis.Client
+	traffic  traffic // of commands
+
+	mu     sync.Mutex
+	closed bool
+	calls  sync.WaitGroup // commands that nobody waits for any more
+}
+
+func newClients(of *redis.Client, wait time.Duration) *clients {
+	c := &clients{options: of.Options()}
+	o := c.derive()
+	if o.ReadTimeout > 0 {
+		o.ReadTimeout += wait // of WAIT and WAITAOF
+	}
+	o.Dialer = c.traffic.count(o.Dialer)
+	c.commands = redis.NewClient(o)
+	return c
+}
+
+// derive copies the options. go-redis has completed them once, and would take what it
+// made of "none" for "not said" now; see docs/adr/011.
+func (c *clients) derive() *redis.Options {
+	o := *c.options
+	o.MaxRetries, o.DialerRetries = -1, 1 // the engine tries again
+	for _, timeout := range []*time.Duration{&o.ReadTimeout, &o.WriteTimeout} {
+		if *timeout == 0 {
+			*timeout = -1
+		}
+	}
+	o.ContextTimeoutEnabled = true
+	o.MinIdleConns = 0
+	o.PushNotificationProcessor = nil
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled} // two goroutines a client
+	return &o
+}
+
+// reader returns a client with one connection, for reads that block. The caller closes it.
+func (c *clients) reader() *redis.Client {
+	o := c.derive()
+	o.PoolSize, o.MaxActiveConns = 1, 1
+	if o.ReadTimeout > 0 {
+		o.ReadTimeout += blocked
+	}
+	o.Protocol = 2 // its replies are lists, in the order that the server says them
+	return redis.NewClient(o)
+}
+
+// ask calls f, and returns when ctx ends, be f through or not, with errAbandoned: go-redis
+// does not give up a command that is under way. What f then still does is ended by close.
+func ask[T any](ctx context.Context, c *clients, f func() (T, error)) (T, error) {
+	if ctx.Done() == nil || !c.enter() {
+		return f() // of a closed client it fails at once
+	}
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		defer c.calls.Done()
+		value, err := f()
+		answers <- answer{value, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("%w: %w", errAbandoned, context.Cause(ctx))
+	}
+}
+
+// errAbandoned means that nobody waited for the server's answer.
+var errAbandoned = errors.New("the server has not answered")
+
+func (c *clients) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.calls.Add(1)
+	}
+	return !c.closed
+}
+
+// run runs a script.
+func (c *clients) run(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
+	return ask(ctx, c, func() (any, error) { return s.Run(ctx, c.commands, keys, args...).Result() })
+}
+
+// close ends all connections, and waits for what uses them.
+func (c *clients) close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	err := c.commands.Close()
+	c.calls.Wait()
+	return err
+}

@@ -1,0 +1,2 @@
+// Package redisbus is the event bus on Redis Streams.
+package redisbus

@@ -1,0 +1,137 @@
+package redisbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// feedOf is what the two sources of a topic have in common: one consumer of the group,
+// of the topic's stream and of the group's own.
+type feedOf struct {
+	member   *member
+	topic    string
+	consumer string
+	streams  [2]string // fromTopic, fromOwn
+	buffer   []*engine.Delivery
+}
+
+func newFeedOf(m *member, topic, consumer string) feedOf {
+	n := m.transport.names
+	return feedOf{
+		member: m, topic: topic, consumer: consumer,
+		streams: [2]string{fromTopic: n.stream(topic), fromOwn: n.own(topic, m.group.Name).stream},
+	}
+}
+
+func (f *feedOf) clients() *clients { return f.member.transport.clients }
+
+// hand returns what was read and not handed out yet, at most so many.
+func (f *feedOf) hand(most int) []*engine.Delivery {
+	n := min(len(f.buffer), max(most, 1))
+	ds := f.buffer[:n:n]
+	f.buffer = f.buffer[n:]
+	return ds
+}
+
+// byStream sorts receipts: the IDs of each of the streams.
+func byStream(rs []engine.Receipt) (ids [2][]string) {
+	for i := range rs {
+		ids[rs[i].N] = append(ids[rs[i].N], rs[i].S)
+	}
+	return ids
+}
+
+// Ack acknowledges in one round trip. What is no longer pending stays as it is. What was
+// for this group alone is deleted with that.
+func (f *feedOf) Ack(ctx context.Context, rs []engine.Receipt) error {
+	ids := byStream(rs)
+	_, err := ask(ctx, f.clients(), func() ([]redis.Cmder, error) {
+		pipe := f.clients().commands.Pipeline()
+		for which, ids := range ids {
+			if len(ids) > 0 {
+				pipe.XAck(ctx, f.streams[which], f.member.group.Name, ids...)
+			}
+		}
+		if own := ids[fromOwn]; len(own) > 0 {
+			pipe.XDel(ctx, f.streams[fromOwn], own...)
+		}
+		return pipe.Exec(ctx)
+	})
+	return typed(err)
+}
+
+// keepScript extends the leases of those entries that are still the consumer's, and
+// returns the others.
+var keepScript = redis.NewScript(`
+local mine, lost = {}, {}
+for i = 3, #ARGV do
+	local p = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1, ARGV[2])
+	if #p > 0 then mine[#mine + 1] = ARGV[i] else lost[#lost + 1] = ARGV[i] end
+end
+if #mine > 0 then
+	local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0}
+	for _, id in ipairs(mine) do claim[#claim + 1] = id end
+	claim[#claim + 1] = 'JUSTID'
+	redis.call(unpack(claim))
+end
+return lost`)
+
+// kept is how many leases one script extends: a few hundred microseconds of the server.
+const kept = 200
+
+// Keep extends the leases, and returns those that others have.
+func (f *feedOf) Keep(ctx context.Context, rs []engine.Receipt) (lost []engine.Receipt, err error) {
+	for which, ids := range byStream(rs) {
+		for len(ids) > 0 {
+			n := min(kept, len(ids))
+			answer, err := f.clients().run(ctx, keepScript, []string{f.streams[which]},
+				append([]any{f.member.group.Name, f.consumer}, list(ids[:n])...)...)
+			if err != nil && !noGroup(err) { // without a group nobody has them
+				return lost, fmt.Errorf("redisbus: extend leases in %s: %w", f.streams[which], typed(err))
+			}
+			gone, _ := answer.([]any)
+			for _, id := range gone {
+				id, _ := id.(string)
+				lost = append(lost, engine.Receipt{N: uint64(which), S: id})
+			}
+			ids = ids[n:]
+		}
+	}
+	return lost, nil
+}
+
+// leaveScript gives back what the consumer has not acknowledged, at most so many at a
+// time: others may take it over at once. It returns how many are left, and removes the
+// consumer when none is and there was none to give back.
+var leaveScript = redis.NewScript(`
+local p = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])
+if #p == 0 then
+	redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+	return 0
+end
+local last = p[#p][1]
+local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0}
+for _, e in ipairs(p) do claim[#claim + 1] = e[1] end
+for _, x in ipairs({'IDLE', ARGV[3], 'JUSTID'}) do claim[#claim + 1] = x end
+redis.call(unpack(claim))
+return #p`)
+
+// long is the idle time of what was given back, in ms: longer than any lease.
+const long = 86_400_000
+
+// leave gives everything back.
+func (f *feedOf) leave(ctx context.Context) error {
+	var errs []error
+	for _, stream := range f.streams {
+		_, err := f.clients().run(ctx, leaveScript, []string{stream}, f.member.group.Name, f.consumer, long, 1000)
+		if err != nil && !noGroup(err) {
+			errs = append(errs, fmt.Errorf("redisbus: give back what was not handled in %s: %w", stream, typed(err)))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,108 @@
+package redisbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// fromBeginning is before the first entry of a stream.
+const fromBeginning = "0"
+
+// just is the ID behind which everything from that millisecond on stands.
+func just(before time.Time) string {
+	ms := before.UnixMilli() - 1
+	if ms < 0 {
+		return fromBeginning
+	}
+	return strconv.FormatInt(ms, 10) + "-18446744073709551615"
+}
+
+// found writes down where the group starts in topics that it does not read yet, if nobody
+// has. It returns where it starts in those that there are now.
+func (t *transport) found(ctx context.Context, g engine.Group) (start string, err error) {
+	start = fromBeginning
+	switch {
+	case g.From.IsNow():
+		now, err := t.clients.commands.Time(ctx).Result()
+		if err != nil {
+			return "", err
+		}
+		start = just(now)
+	case !g.From.Time().IsZero():
+		start = just(g.From.Time())
+	}
+	c := t.clients.commands
+	fresh, err := c.HSetNX(ctx, t.names.groups(), g.Name, start).Result()
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case !fresh:
+		return c.HGet(ctx, t.names.groups(), g.Name).Result()
+	case g.From.IsNow():
+		return "$", nil
+	}
+	return start, nil
+}
+
+// enter makes sure of the group in the topic, and of the stream that is for it alone.
+func (t *transport) enter(ctx context.Context, topic, group, at string) error {
+	c := t.clients.commands
+	if err := c.SAdd(ctx, t.names.topics(), topic).Err(); err != nil {
+		return err
+	}
+	for _, s := range []struct{ key, at string }{
+		{t.names.stream(topic), at}, {t.names.own(topic, group).stream, fromBeginning},
+	} {
+		err := c.XGroupCreateMkStream(ctx, s.key, group, s.at).Err()
+		if err != nil && reply(err) != "BUSYGROUP" {
+			return fmt.Errorf("stream %s: %w", s.key, err)
+		}
+	}
+	return nil
+}
+
+// wanted returns the topics in which there may be what a pattern selects, sorted: those
+// that are known, and those that patterns name.
+func (t *transport) wanted(ctx context.Context, patterns []eventbus.Pattern) ([]string, error) {
+	entries, err := t.clients.commands.SMembers(ctx, t.names.topics()).Result()
+	if err != nil {
+		return nil, err
+	}
+	var topics []string
+	for _, e := range entries {
+		if topic, ok := chosen(e, patterns); ok {
+			topics = append(topics, topic)
+		}
+	}
+	for _, p := range patterns {
+		if first, _, _ := strings.Cut(string(p), "."); first != "*" && first != "#" {
+			topics = append(topics, first)
+		}
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics), nil
+}
+
+// renew makes a group again that has vanished with its stream or alone. What is in the
+// stream now came afterwards, or was not acknowledged for certain: it starts at the
+// beginning.
+func (t *transport) renew(ctx context.Context, topic, group string) error {
+	err := errors.Join(
+		t.clients.commands.HSetNX(ctx, t.names.groups(), group, fromBeginning).Err(),
+		t.enter(ctx, topic, group, fromBeginning),
+	)
+	if err == nil {
+		t.logger().Warn("redisbus: a group had vanished from its topic and was made again: events may be lost or come again",
+			"topic", topic, "group", group)
+	}
+	return err
+}

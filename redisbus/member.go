@@ -1,0 +1,251 @@
+package redisbus
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+const (
+	// lookout is how often a member looks for new topics.
+	lookout = time.Second
+	// promoted is how many retries that are due one script moves.
+	promoted = 100
+)
+
+// member is one instance of a subscriber. In each topic it has two sources: one that is
+// handed new entries, and one that takes over what processes have left that are gone.
+type member struct {
+	transport *transport
+	group     engine.Group
+	name      string // of its consumers
+	left      chan struct{}
+	wake      chan struct{} // says that something may be due before it thought
+
+	mu      sync.Mutex
+	known   map[string]bool // topics
+	waiting []engine.Source // for Next
+	gone    bool
+}
+
+// Join makes a member of the group.
+func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, error) {
+	if err := t.Open(ctx); err != nil {
+		return nil, err
+	}
+	m := &member{
+		transport: t, group: g, name: consumerName(),
+		left: make(chan struct{}), wake: make(chan struct{}, 1), known: map[string]bool{},
+	}
+	start, err := t.found(ctx, g)
+	if err == nil {
+		err = m.discover(ctx, start)
+	}
+	if err == nil {
+		err = m.present(ctx, unopened)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("redisbus: make group %s: %w", g.Name, typed(err))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.members[m] = true
+	return m, nil
+}
+
+// consumerName is unique, and tells where the process runs.
+func consumerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:8]))
+}
+
+// Next returns a source for each topic that it finds. While it waits for others, it puts
+// retries that are due into the group's streams.
+func (m *member) Next(ctx context.Context) (engine.Source, error) {
+	for {
+		if s := m.next(); s != nil {
+			return s, nil
+		}
+		if err := m.discover(ctx, ""); err != nil {
+			return nil, fmt.Errorf("redisbus: look for topics: %w", typed(err))
+		}
+		wait, err := m.promote(ctx)
+		if err == nil {
+			err = m.present(ctx, absent)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if m.some() {
+			continue
+		}
+		timer := time.NewTimer(min(wait, lookout))
+		select {
+		case <-timer.C:
+		case <-m.wake:
+		case <-ctx.Done():
+		case <-m.left:
+		}
+		timer.Stop()
+		select {
+		case <-m.left:
+			return nil, engine.ErrGone
+		default:
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (m *member) next() engine.Source {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.waiting) == 0 {
+		return nil
+	}
+	s := m.waiting[0]
+	m.waiting = m.waiting[1:]
+	return s
+}
+
+func (m *member) some() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.waiting) > 0
+}
+
+// discover finds topics that are new, and makes the group there. Without a start it is
+// the one that was written down.
+func (m *member) discover(ctx context.Context, start string) error {
+	t := m.transport
+	topics, err := t.wanted(ctx, m.group.Patterns)
+	if err != nil {
+		return err
+	}
+	for _, topic := range topics {
+		if m.knows(topic) {
+			continue
+		}
+		if start == "" {
+			if start, err = t.clients.commands.HGet(ctx, t.names.groups(), m.group.Name).Result(); err != nil {
+				start = fromBeginning // it has vanished, with everything else
+			}
+		}
+		if err := t.enter(ctx, topic, m.group.Name, start); err != nil {
+			return err
+		}
+		m.add(topic)
+	}
+	return nil
+}
+
+func (m *member) knows(topic string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.known[topic]
+}
+
+func (m *member) add(topic string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[topic] = true
+	m.waiting = append(m.waiting, newReader(m, topic), newHeir(m, topic))
+}
+
+// topics returns those that the member reads.
+func (m *member) topics() (topics []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for topic := range m.known {
+		topics = append(topics, topic)
+	}
+	return topics
+}
+
+// promote puts what is due into the group's streams, and returns when it is to be
+// called next.
+func (m *member) promote(ctx context.Context) (time.Duration, error) {
+	t := m.transport
+	next := time.Duration(1<<63 - 1)
+	for _, topic := range m.topics() {
+		own := t.names.own(topic, m.group.Name)
+		answer, err := t.clients.run(ctx, promoteScript, []string{own.stream, own.later(), own.held()},
+			promoted, own.movedPrefix(), moveMemory.Milliseconds())
+		if err != nil {
+			return 0, fmt.Errorf("redisbus: retries that are due cannot be moved to %s: %w", own.stream, typed(err))
+		}
+		if wait, _ := answer.(int64); wait >= 0 {
+			next = min(next, time.Duration(wait)*time.Millisecond)
+		}
+	}
+	return next, nil
+}
+
+const (
+	// absent is how long a member may give no sign of life and still be one.
+	absent = 5 * time.Second
+	// unopened is that for one that is not started yet.
+	unopened = time.Minute
+)
+
+// presentScript writes down until when a member is one, and forgets those that are gone.
+var presentScript = redis.NewScript(luaNow + `
+redis.call('ZADD', KEYS[1], now() + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now() - 60000)
+return 1`)
+
+// present is the member's sign of life.
+func (m *member) present(ctx context.Context, lasts time.Duration) error {
+	t := m.transport
+	_, err := t.clients.run(ctx, presentScript, []string{t.names.members(m.group.Name)}, m.name, lasts.Milliseconds())
+	if err != nil {
+		return fmt.Errorf("redisbus: sign of life of %s: %w", m.group.Name, typed(err))
+	}
+	return nil
+}
+
+// later tells the members of the group that something was put aside for them.
+func (t *transport) later(group string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for m := range t.members {
+		if m.group.Name == group {
+			select {
+			case m.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// Close leaves the group, which stays and collects.
+func (m *member) Close(ctx context.Context) error {
+	t := m.transport
+	t.mu.Lock()
+	gone := m.gone
+	if !gone {
+		m.gone = true
+		close(m.left)
+		delete(t.members, m)
+	}
+	t.mu.Unlock()
+	if gone {
+		return nil
+	}
+	_, err := ask(ctx, t.clients, func() (int64, error) {
+		return t.clients.commands.ZRem(ctx, t.names.members(m.group.Name), m.name).Result()
+	})
+	return typed(err)
+}

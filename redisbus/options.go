@@ -1,0 +1,97 @@
+package redisbus
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// Options are the settings of a bus. The zero value works.
+type Options struct {
+	eventbus.Options
+	// Prefix begins the name of every key, and so tells buses on one server apart; of
+	// printable ASCII without braces, at most 100 bytes. Zero means "eventbus".
+	Prefix string
+	// Lease is how long a delivery may be without a sign of life from its process before
+	// another one takes it over: from 1 s to 1 h. A handler may take longer, as long as its
+	// process lives. Zero means 30 s.
+	Lease time.Duration
+	// Sync is what a publish waits for beyond the server's own answer. Zero means nothing.
+	Sync Sync
+}
+
+// Sync says in how many places an event must be before Publish returns nil. A place that
+// does not confirm in time makes the outcome unknown: the event is stored, and may
+// be lost with the server.
+type Sync struct {
+	// Replicas is how many replicas must have it (WAIT). Zero means none.
+	Replicas int
+	// Disk means that the server and so many Replicas have it on disk (WAITAOF), which needs
+	// Redis 7.2 and appendonly. With appendfsync everysec that takes up to a second. Zero
+	// means that memory is enough.
+	Disk bool
+	// Timeout is how long to wait. Zero means 1 s.
+	Timeout time.Duration
+}
+
+const (
+	defaultPrefix = "eventbus"
+	defaultLease  = 30 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	if o.Prefix == "" {
+		o.Prefix = defaultPrefix
+	}
+	if o.Lease == 0 {
+		o.Lease = defaultLease
+	}
+	if o.Sync.Timeout == 0 {
+		o.Sync.Timeout = time.Second
+	}
+	return o
+}
+
+// validate returns everything that is wrong with our part of the options.
+func (o Options) validate() error {
+	var errs []error
+	wrong := func(field, rule string, value any) {
+		errs = append(errs, &eventbus.ValidationError{Field: field, Rule: rule, Value: fmt.Sprint(value)})
+	}
+	if !legalPrefix(o.Prefix) {
+		wrong("Prefix", "must be 1 to 100 printable ASCII characters without blanks and braces", fmt.Sprintf("%.120q", o.Prefix))
+	}
+	if o.Lease < time.Second || o.Lease > time.Hour {
+		wrong("Lease", "must be from 1s to 1h", o.Lease)
+	}
+	if o.Sync.Replicas < 0 || o.Sync.Replicas > 100 {
+		wrong("Sync.Replicas", "must be from 0 to 100", o.Sync.Replicas)
+	}
+	if o.Sync.Timeout < time.Millisecond || o.Sync.Timeout > time.Minute {
+		wrong("Sync.Timeout", "must be from 1ms to 1m", o.Sync.Timeout)
+	}
+	return errors.Join(errs...)
+}
+
+// single returns the client if it is one of a single server.
+func single(c redis.UniversalClient) (*redis.Client, error) {
+	refuse := func(rule string) error {
+		return &eventbus.ValidationError{Field: "client", Rule: rule, Value: fmt.Sprintf("%T", c)}
+	}
+	if c == nil || reflect.ValueOf(c).Kind() == reflect.Pointer && reflect.ValueOf(c).IsNil() {
+		return nil, refuse("must not be nil")
+	}
+	client, ok := c.(*redis.Client)
+	if !ok {
+		return nil, refuse("must be a *redis.Client of a single server: clusters and rings are not supported yet")
+	}
+	if client.Options().Addr == "FailoverClient" {
+		return nil, refuse("must be a client of a single server: Sentinel is not supported yet")
+	}
+	return client, nil
+}

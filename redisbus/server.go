@@ -1,0 +1,94 @@
+package redisbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+// server is what was found out about the server.
+type server struct {
+	mu      sync.Mutex
+	checked bool
+}
+
+// Open finds out whether the server is one that the bus can work with. A user who may not
+// ask for it goes on unchecked.
+func (t *transport) Open(ctx context.Context) error {
+	t.server.mu.Lock()
+	defer t.server.mu.Unlock()
+	if t.server.checked {
+		return nil
+	}
+	info, err := t.clients.commands.Info(ctx, "server", "replication").Result()
+	switch err = typed(err); {
+	case errors.Is(err, ErrPermission):
+		t.server.checked = true
+		return nil
+	case err != nil:
+		return fmt.Errorf("redisbus: %s: %w", t.clients.options.Addr, err)
+	}
+	facts := parseInfo(info)
+	if major, _, _ := strings.Cut(facts["redis_version"], "."); older(major, 7) {
+		return fmt.Errorf("redisbus: %s: %w: it is Redis %s, and 7.0 is the oldest that is supported", t.clients.options.Addr, ErrVersion, facts["redis_version"])
+	}
+	if facts["role"] == "slave" && t.readOnly(ctx) {
+		return fmt.Errorf("redisbus: %s: %w of %s:%s: use the address of that one", t.clients.options.Addr, ErrReadOnly, facts["master_host"], facts["master_port"])
+	}
+	t.warnOfMemory(ctx)
+	t.server.checked = true
+	return nil
+}
+
+func parseInfo(text string) map[string]string {
+	facts := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			facts[name] = value
+		}
+	}
+	return facts
+}
+
+func older(major string, than int) bool {
+	n, err := strconv.Atoi(major)
+	return err == nil && n < than
+}
+
+func (t *transport) setting(ctx context.Context, name string) (value string, ok bool) {
+	r, err := t.clients.commands.ConfigGet(ctx, name).Result()
+	value, ok = r[name]
+	return value, ok && err == nil
+}
+
+func (t *transport) readOnly(ctx context.Context) bool {
+	v, ok := t.setting(ctx, "replica-read-only")
+	return !ok || v == "yes"
+}
+
+// warnOfMemory tells that what is accepted is lost when the server ends.
+func (t *transport) warnOfMemory(ctx context.Context) {
+	aof, known := t.setting(ctx, "appendonly")
+	if !known || aof == "yes" {
+		return
+	}
+	save, _ := t.setting(ctx, "save")
+	text := "redisbus: the server keeps nothing on disk: events are lost when it ends (set appendonly yes)"
+	if save != "" {
+		text = "redisbus: the server saves to disk now and then only: events are lost when it ends in between (set appendonly yes)"
+	}
+	t.logger().Warn(text, slog.String("addr", t.clients.options.Addr), slog.String("appendonly", aof), slog.String("save", save))
+}
+
+func (t *transport) logger() *slog.Logger {
+	if t.options.Logger != nil {
+		return t.options.Logger
+	}
+	return eventbus.Options{}.WithDefaults().Logger
+}
