@@ -2,8 +2,10 @@ package integration_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,20 +20,30 @@ import (
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
-// The bus on Redis keeps every promise.
+// The bus on Redis keeps every promise, on the newest and on the oldest that it works with.
 func TestRedisConformance(t *testing.T) {
+	redisConformance(t, func(t testing.TB) broker.Space { return broker.Use(t, broker.Redis) })
+}
+
+func TestRedisConformanceOldest(t *testing.T) {
+	b := broker.Start(t, broker.Redis, broker.Options{Image: broker.OldestRedis})
+	redisConformance(t, func(testing.TB) broker.Space {
+		return broker.Space{Server: b.Server, Prefix: "p" + strings.ToLower(rand.Text()[:12])}
+	})
+}
+
+func redisConformance(t *testing.T, use func(t testing.TB) broker.Space) {
 	bustest.Run(t, bustest.Backend{
 		Capabilities: redisbus.Capabilities(),
 		Space: func(t testing.TB) bustest.Space {
-			s := &redisSpace{t: t, at: broker.Use(t, broker.Redis), lines: map[eventbus.EventBus]*line{}}
+			s := &redisSpace{at: use(t), lines: map[eventbus.EventBus]*line{}}
 			return bustest.Space{Open: s.open, Crash: s.crash, Inject: s.inject}
 		},
 	})
 }
 
-// redisSpace is a prefix on the shared server.
+// redisSpace is a prefix on a server.
 type redisSpace struct {
-	t  testing.TB
 	at broker.Space
 
 	mu    sync.Mutex

@@ -50,5 +50,6 @@ func TestTheImagesAreThoseOfMakeBrokers(t *testing.T) {
 	ensured := os.Expand(string(lib), func(name string) string {
 		return map[string]string{"KAFKA_VERSION": "4.3.1"}[name]
 	})
+	require.Contains(t, ensured, "="+broker.OldestRedis+" ")
 	each(t, func(t *testing.T, k broker.Kind) { require.Contains(t, ensured, "="+broker.Image(k)+"\n") })
 }

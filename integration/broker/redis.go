@@ -10,6 +10,9 @@ import (
 
 const redisImage = "redis:8.0"
 
+// OldestRedis is the image of the oldest Redis that the bus works with.
+const OldestRedis = "redis:7.0"
+
 type redisProtocol struct{}
 
 func (redisProtocol) name() string     { return "Redis" }

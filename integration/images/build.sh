@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds one image: build.sh NAME TAG RECIPE. ensure.sh decides when.
+# Builds one image: build.sh NAME TAG RECIPE RELEASE. ensure.sh decides when.
 source "$(dirname "$0")/lib.sh"
-readonly name=$1 tag=$2 recipe=$3
+readonly name=$1 tag=$2 recipe=$3 release=$4
+readonly base=$BASE:$release
 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
@@ -9,13 +10,13 @@ log=$context.log
 
 # The others stand on a small Debian of our own, since there is no registry to take one from.
 base() {
-	docker image inspect "$BASE" >/dev/null 2>&1 && return
+	docker image inspect "$base" >/dev/null 2>&1 && return
 	need mmdebstrap mmdebstrap debian-archive-keyring
 	local mirror
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | grep debian | head -n 1 || true)
-	mmdebstrap --quiet --variant=apt --dpkgopt=base/dpkg.cfg --aptopt=base/apt.conf trixie - \
+	mmdebstrap --quiet --variant=apt --dpkgopt=base/dpkg.cfg --aptopt=base/apt.conf "$release" - \
 		"${mirror:-http://deb.debian.org/debian}" 2>"$log" |
-		docker import -c 'ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8' - "$BASE" >/dev/null ||
+		docker import -c 'ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8' - "$base" >/dev/null ||
 		{ tail -n 15 "$log" >&2; fail "the base image could not be made; the whole output is in $log"; }
 }
 
@@ -33,6 +34,6 @@ reaper) (cd .. && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$context
 kafka) base && jars ;;
 *) base ;;
 esac
-docker build --label "$LABEL=$recipe" --build-arg "BASE=$BASE" -t "$tag" "$context" >"$log" 2>&1 ||
+docker build --label "$LABEL=$recipe" --build-arg "BASE=$base" --build-arg "VERSION=${tag#*:}" -t "$tag" "$context" >"$log" 2>&1 ||
 	{ tail -n 15 "$log" >&2; fail "$tag could not be built; the whole output is in $log"; }
 rm -f "$log"

@@ -10,10 +10,11 @@ flock 8
 
 ./engine.sh
 
-# recipe NAME: the hash of all that an image is made from
+# recipe NAME RELEASE: the hash of all that an image is made from
 recipe() {
 	{
 		cat lib.sh build.sh
+		echo "$2"
 		find base "$1" -type f -print0 | sort -z | xargs -0 cat
 		if [ "$1" = reaper ]; then cat ../go.sum; fi
 	} | sha256sum | cut -c 1-16
@@ -31,20 +32,21 @@ pull() {
 	[ "$registry" = answers ] && { say "pulling $1"; timeout 900 docker pull -q "$1" >/dev/null; }
 }
 
-ensure() { # ensure NAME TAG
-	local name=$1 tag=$2 hash label began=$SECONDS
-	hash=$(recipe "$name")
+ensure() { # ensure NAME TAG [RELEASE of Debian that has this version]
+	local name=$1 tag=$2 release=${3:-trixie} hash label began=$SECONDS
+	hash=$(recipe "$name" "$release")
 	if label=$(label_of "$tag"); then
 		[ -z "$label" ] && return            # not from here: the official one
 		[ "$label" = "$hash" ] && return     # built from this recipe
 	elif pull "$tag"; then
 		return
 	fi
-	./build.sh "$name" "$tag" "$hash"
+	./build.sh "$name" "$tag" "$hash" "$release"
 	say "built $tag in $((SECONDS - began)) s"
 }
 
 ensure reaper "$REAPER"
 ensure redis "$REDIS"
+ensure redis "$REDIS_OLD" bookworm
 ensure rabbitmq "$RABBITMQ"
 ensure kafka "$KAFKA"

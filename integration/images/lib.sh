@@ -4,11 +4,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 # The tags are those of the official images, so that the tests need not know where an image came from.
 readonly REDIS=redis:8.0
+readonly REDIS_OLD=redis:7.0 # the oldest that the bus works with
 readonly RABBITMQ=rabbitmq:4.0-management
 readonly KAFKA_VERSION=4.3.1
 readonly KAFKA=apache/kafka:$KAFKA_VERSION
 readonly REAPER=testcontainers/ryuk:0.14.0 # the one that testcontainers-go asks for, see go.mod
-readonly BASE=eventbus-test/base:trixie    # ours alone; what the others are built on
+readonly BASE=eventbus-test/base           # ours alone, tagged with its release; what the others are built on
 
 # The label of an image that was built here: the hash of all that it was built from. An official image has none.
 readonly LABEL=eventbus.recipe
