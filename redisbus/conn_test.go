@@ -1,7 +1,6 @@
 package redisbus
 
 import (
-	"context"
 	"net"
 	"testing"
 
@@ -40,12 +39,12 @@ func TestNothingIsWrittenToAServerThatGreetsNobody(t *testing.T) {
 		}
 	}()
 	c := newClients(redis.NewClient(&redis.Options{Addr: l.Addr().String()}), 0)
-	require.Error(t, c.commands.Set(context.Background(), "a", "b", 0).Err())
+	require.Error(t, c.commands.Set(t.Context(), "a", "b", 0).Err())
 	require.Zero(t, c.traffic.writes.Load())
 	require.NoError(t, c.close())
 
 	c = newClients(redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()}), 0)
-	require.NoError(t, c.commands.Set(context.Background(), "a", "b", 0).Err())
+	require.NoError(t, c.commands.Set(t.Context(), "a", "b", 0).Err())
 	require.NotZero(t, c.traffic.writes.Load())
 	require.NoError(t, c.close())
 }

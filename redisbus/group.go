@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
@@ -31,7 +33,7 @@ func (t *transport) found(ctx context.Context, g engine.Group) (start string, er
 	start = fromBeginning
 	switch {
 	case g.From.IsNow():
-		now, err := t.clients.commands.Time(ctx).Result()
+		now, err := ask(ctx, t.clients, func() (time.Time, error) { return t.clients.commands.Time(ctx).Result() })
 		if err != nil {
 			return "", err
 		}
@@ -39,19 +41,34 @@ func (t *transport) found(ctx context.Context, g engine.Group) (start string, er
 	case !g.From.Time().IsZero():
 		start = just(g.From.Time())
 	}
-	c := t.clients.commands
-	fresh, err := c.HSetNX(ctx, t.names.groups(), g.Name, start).Result()
+	args := []any{g.Name, start}
+	for _, p := range g.Patterns {
+		args = append(args, string(p))
+	}
+	answer, err := t.clients.run(ctx, foundScript, []string{t.names.groups()}, args...)
 	if err != nil {
 		return "", err
 	}
+	known, _ := answer.(string)
 	switch {
-	case !fresh:
-		return c.HGet(ctx, t.names.groups(), g.Name).Result()
+	case known != "":
+		start, _, _ = strings.Cut(known, " ")
 	case g.From.IsNow():
-		return "$", nil
+		start = "$"
 	}
 	return start, nil
 }
+
+// foundScript writes down a group: where it starts, and what it asks for or ever has, with
+// blanks between. It returns what stood there before, or "".
+var foundScript = redis.NewScript(`
+local before = redis.call('HGET', KEYS[1], ARGV[1])
+local now = before or ARGV[2]
+for i = 3, #ARGV do
+	if not string.find(now .. ' ', ' ' .. ARGV[i] .. ' ', 1, true) then now = now .. ' ' .. ARGV[i] end
+end
+if now ~= before then redis.call('HSET', KEYS[1], ARGV[1], now) end
+return before or ''`)
 
 // enter makes sure of the group in the topic, and of the stream that is for it alone.
 func (t *transport) enter(ctx context.Context, topic, group, at string) error {

@@ -30,6 +30,8 @@ type member struct {
 	left      chan struct{}
 	wake      chan struct{} // says that something may be due before it thought
 
+	tidied time.Time // of Next alone
+
 	mu      sync.Mutex
 	known   map[string]bool // topics
 	waiting []engine.Source // for Next
@@ -83,6 +85,9 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 		wait, err := m.promote(ctx)
 		if err == nil {
 			err = m.present(ctx, absent)
+		}
+		if err == nil {
+			err = m.tidy(ctx)
 		}
 		if err != nil {
 			return nil, err
@@ -139,8 +144,8 @@ func (m *member) discover(ctx context.Context, start string) error {
 			continue
 		}
 		if start == "" {
-			if start, err = t.clients.commands.HGet(ctx, t.names.groups(), m.group.Name).Result(); err != nil {
-				start = fromBeginning // it has vanished, with everything else
+			if start, err = t.found(ctx, engine.Group{Name: m.group.Name, Patterns: m.group.Patterns}); err != nil {
+				return err
 			}
 		}
 		if err := t.enter(ctx, topic, m.group.Name, start); err != nil {

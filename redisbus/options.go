@@ -21,6 +21,10 @@ type Options struct {
 	// another one takes it over: from 1 s to 1 h. A handler may take longer, as long as its
 	// process lives. Zero means 30 s.
 	Lease time.Duration
+	// Retain is how many events a topic keeps that nobody needs any more: beyond it the oldest
+	// go that every group has acknowledged, once they are a minute old. What a group still
+	// needs stays, however much that is, which is logged. Zero means that all are kept.
+	Retain int
 	// Sync is what a publish waits for beyond the server's own answer. Zero means nothing.
 	Sync Sync
 }
@@ -68,6 +72,9 @@ func (o Options) validate() error {
 	}
 	if o.Lease < time.Second || o.Lease > time.Hour {
 		wrong("Lease", "must be from 1s to 1h", o.Lease)
+	}
+	if o.Retain < 0 {
+		wrong("Retain", "must not be negative", o.Retain)
 	}
 	if o.Sync.Replicas < 0 || o.Sync.Replicas > 100 {
 		wrong("Sync.Replicas", "must be from 0 to 100", o.Sync.Replicas)

@@ -79,11 +79,12 @@ func (t *transport) warnOfMemory(ctx context.Context) {
 		return
 	}
 	save, _ := t.setting(ctx, "save")
-	text := "redisbus: the server keeps nothing on disk: events are lost when it ends (set appendonly yes)"
-	if save != "" {
-		text = "redisbus: the server saves to disk now and then only: events are lost when it ends in between (set appendonly yes)"
+	facts := []any{slog.String("addr", t.clients.options.Addr), slog.String("appendonly", aof), slog.String("save", save)}
+	if save == "" {
+		t.logger().Warn("redisbus: the server keeps nothing on disk: events are lost when it ends (set appendonly yes)", facts...)
+		return
 	}
-	t.logger().Warn(text, slog.String("addr", t.clients.options.Addr), slog.String("appendonly", aof), slog.String("save", save))
+	t.logger().Warn("redisbus: the server saves to disk now and then: what is newer is lost when it ends (set appendonly yes)", facts...)
 }
 
 func (t *transport) logger() *slog.Logger {

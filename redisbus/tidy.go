@@ -1,0 +1,178 @@
+package redisbus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-28af575d/eventbus"
+)
+
+const (
+	// tidyEvery is how often a member tidies up.
+	tidyEvery = 5 * time.Second
+	// trimmed is how many entries one script removes, and trims how many scripts there are
+	// each time.
+	trimmed = 1000
+	trims   = 20
+	// stale is how long a consumer that has nothing pending may be idle before it is removed.
+	stale = time.Hour
+	// young is how old an entry must be to be removed: subscribers may be about to find its
+	// topic.
+	young = time.Minute
+)
+
+// tidy removes, now and then, what nobody needs: consumers of processes that are gone, and
+// old events if that is asked for.
+func (m *member) tidy(ctx context.Context) error {
+	if time.Since(m.tidied) < tidyEvery {
+		return nil
+	}
+	m.tidied = time.Now()
+	for _, topic := range m.topics() {
+		own := m.transport.names.own(topic, m.group.Name)
+		for _, stream := range []string{m.transport.names.stream(topic), own.stream} {
+			_, err := m.transport.clients.run(ctx, consumersScript, []string{stream}, m.group.Name, stale.Milliseconds())
+			if err != nil && !noGroup(err) && reply(err) != "ERR" {
+				return fmt.Errorf("redisbus: remove old consumers of %s: %w", stream, typed(err))
+			}
+		}
+		if err := m.transport.trim(ctx, topic); err != nil {
+			return fmt.Errorf("redisbus: trim %s: %w", topic, typed(err))
+		}
+	}
+	return nil
+}
+
+// consumersScript removes consumers that are idle and have nothing pending.
+var consumersScript = redis.NewScript(luaRecord + `
+local removed = 0
+for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+	local c = record(c)
+	if c.pending == 0 and c.idle > tonumber(ARGV[2]) then
+		redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], c.name)
+		removed = removed + 1
+	end
+end
+return removed`)
+
+// luaRecord makes a table of the flat list that XINFO returns for one thing.
+const luaRecord = `
+local function record(list)
+	local t = {}
+	for i = 1, #list, 2 do t[list[i]] = list[i + 1] end
+	return t
+end
+`
+
+// trimScript removes the oldest entries beyond the bound, as far as every group has
+// acknowledged them and they are old. It returns how many it has removed, and whether a
+// group that needs them has kept it from more. Groups that are owed the topic and are not
+// in it yet are named: without one of them nothing goes.
+var trimScript = redis.NewScript(luaNow + luaRecord + `
+local key, keep, most, young = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local excess = redis.call('XLEN', key) - keep
+if excess <= 0 then return {0, 0} end
+local function parts(id)
+	local ms, seq = string.match(id, '^(%d+)-(%d+)$')
+	return tonumber(ms), tonumber(seq), seq
+end
+local function behind(id)
+	local ms, seq, text = parts(id)
+	if #text > 15 then return string.format('%.0f-0', ms + 1) end
+	return string.format('%.0f-%.0f', ms, seq + 1)
+end
+local function less(a, b)
+	local am, as = parts(a)
+	local bm, bs = parts(b)
+	return am < bm or (am == bm and as < bs)
+end
+local there, need = {}, nil
+for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+	local g = record(g)
+	there[g.name] = true
+	local id = behind(g['last-delivered-id'])
+	if g.pending > 0 then
+		local first = redis.call('XPENDING', key, g.name)[2]
+		if first and less(first, id) then id = first end
+	end
+	if not need or less(id, need) then need = id end
+end
+for i = 4, #ARGV do
+	if not there[ARGV[i]] then return {0, 1} end
+end
+if not need then return {0, 0} end
+local old = redis.call('XRANGE', key, '-', '+', 'COUNT', math.min(excess, most))
+local upto = behind(old[#old][1])
+local age = string.format('%.0f-0', now() - young)
+if less(age, upto) then upto = age end
+local held = 0
+if less(need, upto) then upto, held = need, 1 end
+return {redis.call('XTRIM', key, 'MINID', '=', upto), held}`)
+
+// trim removes what the topic does not retain.
+func (t *transport) trim(ctx context.Context, topic string) error {
+	if t.options.Retain == 0 {
+		return nil
+	}
+	owed, err := t.owed(ctx, topic)
+	if err != nil {
+		return err
+	}
+	args := append([]any{t.options.Retain, trimmed, young.Milliseconds()}, list(owed)...)
+	for range trims {
+		answer, err := t.clients.run(ctx, trimScript, []string{t.names.stream(topic)}, args...)
+		if err != nil {
+			return err
+		}
+		said, _ := answer.([]any)
+		if len(said) != 2 {
+			return fmt.Errorf("the server answers with %d parts", len(said))
+		}
+		if held, _ := said[1].(int64); held > 0 {
+			t.logger().Warn("redisbus: a topic is longer than Options.Retain: a group has not acknowledged its oldest events",
+				slog.String("topic", topic), slog.Int("retain", t.options.Retain))
+		}
+		if n, _ := said[0].(int64); n < trimmed {
+			return nil
+		}
+	}
+	return nil
+}
+
+// owed returns the groups that ask for something that may be in the topic.
+func (t *transport) owed(ctx context.Context, topic string) (groups []string, err error) {
+	c := t.clients.commands
+	entries, err := ask(ctx, t.clients, func() ([]string, error) { return c.SMembers(ctx, t.names.topics()).Result() })
+	if err != nil {
+		return nil, err
+	}
+	all, err := ask(ctx, t.clients, func() (map[string]string, error) { return c.HGetAll(ctx, t.names.groups()).Result() })
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range all {
+		patterns := patternsOf(value)
+		for _, e := range append(entries, topic) {
+			if of, ok := chosen(e, patterns); ok && of == topic {
+				groups = append(groups, name)
+				break
+			}
+		}
+	}
+	return groups, nil
+}
+
+// patternsOf reads what is written down of a group: where it starts, then its patterns.
+func patternsOf(value string) (patterns []eventbus.Pattern) {
+	for i, word := range strings.Fields(value) {
+		if i > 0 {
+			patterns = append(patterns, eventbus.Pattern(word))
+		}
+	}
+	return patterns
+}
