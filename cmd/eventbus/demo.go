@@ -19,6 +19,7 @@ const maxOrders = 999_999
 // demoCommand is "eventbus demo". Pointers tell a flag that was left out from one
 // that is empty.
 type demoCommand struct {
+	Bus    *string `placeholder:"URL" help:"The bus: memory: or redis://[user:password@]host:port[/database], where the demo uses keys of its own and removes them (default: memory:)."`
 	Orders *int    `xor:"orders" placeholder:"N" help:"Orders in the story that is told when there is no --events (default: 500)."`
 	Seed   *uint64 `xor:"seed" placeholder:"N" help:"Another number, another story (default: 1)."`
 	Events *string `xor:"orders,seed" placeholder:"FILE" help:"Play these events instead: CloudEvents 1.0 in JSON, one a line, plain or gzip; - is standard input."`
@@ -34,6 +35,7 @@ everything, a notifier fails now and then and is retried, a biller fails for goo
 Examples:
   eventbus demo --orders 5000 --seed 7
   eventbus demo --events orders.ndjson.gz --poison 'payment.*'
+  eventbus demo --bus redis://localhost:6379
   zcat log.gz | eventbus demo --events - --json | jq .events_per_second
 
 Exit status: 0 when the sums add up, 1 when they do not or something failed, 2 for bad input lines or wrong usage,
@@ -49,6 +51,9 @@ func (c *demoCommand) Validate() error {
 	if c.Events != nil && *c.Events == "" {
 		errs = append(errs, errors.New("--events must name a file, or - for standard input (got nothing)"))
 	}
+	if _, err := demo.OpenURL(or(c.Bus, "memory:")); err != nil {
+		errs = append(errs, fmt.Errorf("--bus %w", err))
+	}
 	var wrong *eventbus.ValidationError
 	if c.Poison != nil && errors.As(eventbus.Pattern(*c.Poison).Validate(), &wrong) {
 		errs = append(errs, fmt.Errorf("--poison %s (got %q)", wrong.Rule, *c.Poison))
@@ -57,10 +62,14 @@ func (c *demoCommand) Validate() error {
 }
 
 func (c *demoCommand) run(ctx context.Context, s streams) int {
+	open, err := demo.OpenURL(or(c.Bus, "memory:"))
+	if err != nil { // Validate has seen it
+		return demo.StatusInput
+	}
 	return demo.Run(ctx, demo.Config{
 		Orders: or(c.Orders, 500), Seed: or(c.Seed, 1), Events: or(c.Events, ""), Poison: or(c.Poison, ""), JSON: c.JSON,
 		Stdin: s.in, Stdout: s.out, Stderr: s.err, Terminal: isTerminal(s.err),
-		Open: demo.OpenMemory,
+		Open: open,
 	})
 }
 

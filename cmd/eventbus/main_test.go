@@ -45,12 +45,15 @@ func TestWrongUsage(t *testing.T) {
 		"--poison must be dotted words of [A-Za-z0-9_-], * or # (got \"a b\")": {"demo", "--poison=a b"},
 		"--poison a pattern must not be empty":                                 {"demo", "--poison="},
 		"--events must name a file, or -":                                      {"demo", "--events="},
+		"--bus must begin with memory: or redis://":                            {"demo", "--bus=http://u:geheim@h"},
+		"--bus must be redis://":                                               {"demo", "--bus=redis://u:geheim@h:x y"},
 		"no such file":                                                         {"demo", "--events=nowhere"},
 	} {
 		status, out, err := do(t, args...)
 		require.Equal(t, demo.StatusInput, status)
 		require.Empty(t, out)
 		require.Contains(t, err, want)
+		require.NotContains(t, err, "geheim")
 	}
 }
 
