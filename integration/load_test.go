@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,41 +46,42 @@ func openBus(s broker.Server, prefix string, o eventbus.Options) (bus eventbus.E
 // load is a run with publishers in the test's process and subscribers in others, under
 // faults, and judged by the oracle.
 type load struct {
-	t          *testing.T
-	server     broker.Server // for the subscribers
-	publishers broker.Server
-	options    loadOptions
-	dir        string
-	paths      []string
-	cuts       []time.Time
-	published  chan error
-	bus        eventbus.EventBus
-	done       chan struct{} // publishing is over
-	count      func() int    // of the events that were published, whatever came of it
+	t         *testing.T
+	server    broker.Server
+	options   loadOptions
+	dir       string
+	paths     []string
+	cuts      []time.Time
+	workers   []*process.Worker
+	bus       eventbus.EventBus
+	done      chan struct{} // publishing is over
+	published atomic.Int64  // events, whatever came of it
 }
 
 type loadOptions struct {
-	events     int           // in all
-	aggregates int           //
-	size       int           // of a payload
-	batch      int           // events of one Publish
-	failing    int           // of a thousand attempts
-	fatal      int           // of a thousand events, which become letters
-	pace       time.Duration // between two calls of a publisher
-	patience   time.Duration // for all to be handled when the faults are over
+	events int // in the long form
+	size   int // of a payload
 }
 
 const (
-	loadGroup   = "shop"
-	loadName    = "mailer"
-	loaders     = 4 // publishers
-	loadWindow  = 64
-	loadWorkers = 8
+	loadGroup      = "shop"
+	loadName       = "mailer"
+	loadPublishers = 4
+	loadAggregates = 200
+	loadBatch      = 10                   // events of one Publish
+	loadPace       = 5 * time.Millisecond // between two of them
+	loadWindow     = 64
+	loadWorkers    = 8
+	loadFailing    = 50          // of a thousand attempts
+	loadFatal      = 5           // of a thousand events, which become letters
+	loadPatience   = time.Minute // for all to be handled when the faults are over
 )
 
-func newLoad(t *testing.T, server, publishers broker.Server, o loadOptions) *load {
-	l := &load{t: t, server: server, publishers: publishers, options: o, dir: t.TempDir(), done: make(chan struct{}), published: make(chan error, 1)}
-	return l
+func newLoad(t *testing.T, server broker.Server, o loadOptions) *load {
+	if testing.Short() {
+		o.events /= 5
+	}
+	return &load{t: t, server: server, options: o, dir: t.TempDir(), done: make(chan struct{})}
 }
 
 // journal returns the path of one more journal.
@@ -89,14 +91,14 @@ func (l *load) journal(name string) string {
 	return path
 }
 
-// serve starts a process with a subscriber.
+// serve starts a process with a subscriber, and returns when that is started.
 func (l *load) serve() *process.Worker {
 	l.t.Helper()
 	w := process.Start(l.t, process.Spec{Role: "serve", Patience: time.Minute, Args: process.Args{
-		"kind": strconv.Itoa(int(l.server.Kind)), "url": l.server.URL, "addr": l.server.Addr,
-		"file": l.journal("serve"), "failing": strconv.Itoa(l.options.failing), "fatal": strconv.Itoa(l.options.fatal),
+		"kind": strconv.Itoa(int(l.server.Kind)), "url": l.server.URL, "addr": l.server.Addr, "file": l.journal("serve"),
 	}})
 	w.Ready()
+	l.workers = append(l.workers, w)
 	return w
 }
 
@@ -111,37 +113,23 @@ func (l *load) publish() {
 	l.t.Helper()
 	j, err := journal.Open(l.journal("publish"), "publisher")
 	require.NoError(l.t, err)
-	bus, closeClient, err := openBus(l.publishers, "load", eventbus.Options{Group: loadGroup, PublishTimeout: 5 * time.Second})
+	bus, closeClient, err := openBus(l.server, "load", eventbus.Options{Group: loadGroup, PublishTimeout: 5 * time.Second})
 	require.NoError(l.t, err)
 	l.bus = bus
 	l.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.t.Context()), 20*time.Second)
 		defer cancel()
+		<-l.done
 		require.NoError(l.t, errors.Join(bus.Shutdown(ctx), closeClient(), j.Close()))
 	})
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	n := 0
-	l.count = func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return n
-	}
 	to := j.Publisher(bus)
-	for p := range loaders {
+	for p := range loadPublishers {
 		wg.Go(func() {
-			for i := p; i < l.options.events/l.options.batch; i += loaders {
+			for i := p; i < l.options.events/loadBatch && l.t.Context().Err() == nil; i += loadPublishers {
 				l.publishBatch(to, p, i)
-				mu.Lock()
-				n += l.options.batch
-				mu.Unlock()
-				if l.options.pace > 0 {
-					select {
-					case <-time.After(l.options.pace):
-					case <-l.t.Context().Done():
-						return
-					}
-				}
+				l.published.Add(loadBatch)
+				time.Sleep(loadPace)
 			}
 		})
 	}
@@ -151,10 +139,10 @@ func (l *load) publish() {
 // publishBatch publishes once. Events of which nothing is stored are lost to the
 // publisher, as the oracle knows from the journal.
 func (l *load) publishBatch(to eventbus.EventBus, publisher, batch int) {
-	events := make([]eventbus.DomainEvent, l.options.batch)
+	events := make([]eventbus.DomainEvent, loadBatch)
 	for i := range events {
-		n := batch*l.options.batch + i
-		aggregate := fmt.Sprintf("a%d-%d", publisher, n%max(1, l.options.aggregates/loaders))
+		n := batch*loadBatch + i
+		aggregate := fmt.Sprintf("a%d-%d", publisher, n%(loadAggregates/loadPublishers))
 		events[i] = eventbus.NewRaw("order.created", aggregate, "application/octet-stream", payload(n, l.options.size))
 	}
 	_ = to.Publish(l.t.Context(), events...)
@@ -169,10 +157,11 @@ func payload(n, size int) []byte {
 	return data
 }
 
-// until waits until so many events were published.
-func (l *load) until(n int) {
+// until waits until so many percent of the events were published.
+func (l *load) until(percent int) {
 	l.t.Helper()
-	require.Eventually(l.t, func() bool { return l.count() >= n }, 2*time.Minute, 5*time.Millisecond)
+	n := int64(l.options.events) * int64(percent) / 100
+	require.Eventually(l.t, func() bool { return l.published.Load() >= n }, 5*time.Minute, 5*time.Millisecond)
 }
 
 // judge waits until the oracle is content, or for the patience, and returns its
@@ -181,7 +170,7 @@ func (l *load) judge() oracle.Report {
 	l.t.Helper()
 	<-l.done
 	var report oracle.Report
-	for deadline := time.Now().Add(l.options.patience); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(loadPatience); ; time.Sleep(200 * time.Millisecond) {
 		log, err := journal.Read(l.paths...)
 		require.NoError(l.t, err)
 		report = oracle.Check(oracle.Evidence{
@@ -217,8 +206,6 @@ var (
 // serve is the process with the subscriber.
 func serve(ctx context.Context, args process.Args) (err error) {
 	kind, _ := strconv.Atoi(args["kind"])
-	failing, _ := strconv.Atoi(args["failing"])
-	fatal, _ := strconv.Atoi(args["fatal"])
 	j, err := journal.Open(args["file"], "serve")
 	if err != nil {
 		return err
@@ -231,15 +218,13 @@ func serve(ctx context.Context, args process.Args) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeClient(), j.Close()) }()
-	var once sync.Once
 	_, err = bus.Subscribe(ctx, eventbus.Subscriber{
 		Name: loadName, Events: []string{"#"}, Concurrency: loadWorkers,
-		Handler: eventbus.HandlerFunc(func(hctx context.Context, e eventbus.DomainEvent) error {
-			once.Do(func() { process.Ready(ctx) })
+		Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
 			switch n := rand.IntN(1000); {
-			case int(e.Data()[0])*1000/256 < fatal:
+			case int(e.Data()[0])*1000/256 < loadFatal:
 				return eventbus.Permanent(errFatal)
-			case n < failing:
+			case n < loadFailing:
 				return errTransient
 			}
 			return nil
@@ -248,5 +233,12 @@ func serve(ctx context.Context, args process.Args) (err error) {
 	if err != nil {
 		return err
 	}
-	return eventbus.Run(ctx, bus, 10*time.Second)
+	if err := bus.Start(ctx); err != nil {
+		return err
+	}
+	process.Ready(ctx)
+	<-ctx.Done()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return bus.Shutdown(last)
 }

@@ -12,28 +12,31 @@ import (
 
 // heir is the source of what was handed to processes that are gone: its lease has run
 // out, or it was given back. It never starts with anything else, so that the engine is
-// careful with all of it.
+// careful with all of it. What there is when it begins comes before anything new: it was
+// published before, and who has given it back may have been this very subscriber.
 type heir struct {
 	feedOf
+	settled chan struct{} // closed when there is nothing left of that
+	begun   bool          // it is closed
 }
 
 var _ engine.Source = (*heir)(nil)
 
 func newHeir(m *member, topic string) *heir {
-	return &heir{newFeedOf(m, topic, m.name+"-heir")}
+	return &heir{feedOf: newFeedOf(m, topic, m.name+"-heir"), settled: make(chan struct{})}
 }
 
-// inheritScript claims entries that are idle for the lease and not of the two consumers,
+// inheritScript claims entries that are idle for the lease and not of the consumer itself,
 // and returns for each its ID, how often it was handed over, and its fields; then how
 // many were deleted meanwhile, which the server drops.
 var inheritScript = redis.NewScript(`
-local key, group, me, other, lease, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local key, group, me, lease, most = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local times, claim, n, from = {}, {'XCLAIM', key, group, me, lease}, 0, '-'
 repeat
 	local p = redis.call('XPENDING', key, group, 'IDLE', lease, from, '+', most)
 	for _, e in ipairs(p) do
 		from = '(' .. e[1]
-		if e[2] ~= me and e[2] ~= other and n < most then
+		if e[2] ~= me and n < most then
 			n = n + 1
 			claim[#claim + 1] = e[1]
 			times[e[1]] = e[4]
@@ -58,6 +61,10 @@ func (h *heir) Receive(ctx context.Context, most int) ([]*engine.Delivery, error
 	if len(h.buffer) > 0 {
 		return h.hand(most), nil
 	}
+	if !h.begun {
+		h.begun = true
+		close(h.settled)
+	}
 	timer := time.NewTimer(min(lookout, h.member.transport.options.Lease/10))
 	defer timer.Stop()
 	select {
@@ -72,7 +79,7 @@ func (h *heir) inherit(ctx context.Context, most int) error {
 	lease := h.member.transport.options.Lease.Milliseconds()
 	for which, stream := range h.streams {
 		answer, err := h.clients().run(ctx, inheritScript, []string{stream},
-			h.member.group.Name, h.consumer, h.member.name, lease, min(max(most, 1), 100))
+			h.member.group.Name, h.consumer, lease, min(max(most, 1), 100))
 		if noGroup(err) {
 			continue // the reader makes it again
 		}

@@ -166,7 +166,8 @@ func (m *member) add(topic string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.known[topic] = true
-	m.waiting = append(m.waiting, newReader(m, topic), newHeir(m, topic))
+	h := newHeir(m, topic)
+	m.waiting = append(m.waiting, h, newReader(m, topic, h.settled))
 }
 
 // topics returns those that the member reads.

@@ -18,13 +18,19 @@ const blocked = time.Second
 // a connection of their own.
 type reader struct {
 	feedOf
-	client *redis.Client
+	client  *redis.Client
+	settled <-chan struct{} // what is older comes first
+	last    [2]string       // ID of the last entry that came, by stream
+	unsure  bool            // an answer was lost: what stood in it is pending, and nobody has it
 }
 
 var _ engine.Source = (*reader)(nil)
 
-func newReader(m *member, topic string) *reader {
-	return &reader{newFeedOf(m, topic, m.name), m.transport.clients.reader()}
+func newReader(m *member, topic string, settled <-chan struct{}) *reader {
+	return &reader{
+		feedOf: newFeedOf(m, topic, m.name), client: m.transport.clients.reader(),
+		settled: settled, last: [2]string{fromBeginning, fromBeginning},
+	}
 }
 
 // Receive waits for new entries.
@@ -35,32 +41,66 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 	if len(r.buffer) > 0 {
 		return r.hand(most), nil
 	}
+	select {
+	case <-r.settled:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	// A read that waits does not end with its context: the connection does, which is not
 	// needed after that.
 	defer context.AfterFunc(ctx, func() { _ = r.client.Close() })()
-	reading := context.WithoutCancel(ctx)
-	cmd := redis.NewCmd(reading, "xreadgroup", "group", r.member.group.Name, r.consumer,
-		"count", max(most, 1), "block", blocked.Milliseconds(), "streams", r.streams[fromTopic], r.streams[fromOwn], ">", ">")
-	_ = r.client.Process(reading, cmd)
-	answer, err := cmd.Result()
+	err := r.read(context.WithoutCancel(ctx), most)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, redis.Nil):
-		return nil, nil
 	case noGroup(err):
 		return nil, r.member.transport.renew(ctx, r.topic, r.member.group.Name)
 	case err != nil:
+		r.unsure = true
 		return nil, fmt.Errorf("redisbus: read %s: %w", r.streams[fromTopic], typed(err))
 	}
-	err = parseStreams(answer, func(key string, e streamEntry) {
-		which := fromTopic
-		if key == r.streams[fromOwn] {
-			which = fromOwn
-		}
-		r.buffer = append(r.buffer, r.delivery(uint64(which), e, 0))
-	})
-	return r.hand(most), err
+	return r.hand(most), nil
+}
+
+// read fills the buffer with new entries, or with those that were in an answer that was
+// lost: they are pending for this consumer, behind all that came.
+func (r *reader) read(ctx context.Context, most int) error {
+	from := [2]string{">", ">"}
+	if r.unsure {
+		from = r.last
+	}
+	cmd := redis.NewCmd(ctx, "xreadgroup", "group", r.member.group.Name, r.consumer,
+		"count", max(most, 1), "block", blocked.Milliseconds(), "streams", r.streams[fromTopic], r.streams[fromOwn], from[fromTopic], from[fromOwn])
+	_ = r.client.Process(ctx, cmd)
+	answer, err := cmd.Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	n := 0
+	if err == nil {
+		err = parseStreams(answer, func(key string, e streamEntry) {
+			n++
+			r.add(key, e)
+		})
+	} else {
+		err = nil
+	}
+	if n == 0 {
+		r.unsure = false
+	}
+	return err
+}
+
+func (r *reader) add(key string, e streamEntry) {
+	which := fromTopic
+	if key == r.streams[fromOwn] {
+		which = fromOwn
+	}
+	r.last[which] = e.id
+	if r.unsure && e.fields == nil { // deleted meanwhile; the heir tells of it
+		return
+	}
+	r.buffer = append(r.buffer, r.delivery(uint64(which), e, 0))
 }
 
 // Close gives back what was not acknowledged.
