@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,15 @@ func TestLettersAreKeptAsInMemory(t *testing.T) {
 			})
 			require.Equal(w.t, []string{"000000", "000001", "000002", "000004", "000005", "000006", "000007", "000008"}, letterIDs(got))
 		},
+		"a listing by time ends where it began": func(w *letterTwins) {
+			w.fill(10)
+			got := w.list(dlq.Filter{Group: "shop", After: testLetter(7).LastFailure}, 2, func() {
+				l := testLetter(10)
+				l.LastFailure = testLetter(9).LastFailure
+				w.put(l)
+			})
+			require.Equal(w.t, []string{"000007", "000008", "000009"}, letterIDs(got))
+		},
 		"by ID": func(w *letterTwins) {
 			w.fill(5)
 			f := dlq.Filter{IDs: []string{"000004", "none", "000001", "000004", "000002"}}
@@ -74,9 +84,16 @@ func TestLettersAreKeptAsInMemory(t *testing.T) {
 			require.NoError(w.t, w.take("000000", time.Minute))
 			w.remove("000000")
 			require.ErrorIs(w.t, w.take("000000", time.Minute), dlq.ErrNotFound)
-			w.release("000000")
-			w.put(testLetter(0))
-			require.NoError(w.t, w.take("000000", 0), "the lease went with the letter")
+			w.fill(2)
+			for range 2 {
+				require.NoError(w.t, w.take("000000", time.Minute), "the lease went with the letter")
+				require.NoError(w.t, w.take("000001", time.Minute))
+				require.Equal(w.t, 2, w.remove("none", "000000", "000001"))
+				w.fill(2)
+			}
+			w.remove("000001")
+			w.release("000001")
+			require.NoError(w.t, w.take("000000", 0), "also that of one of several")
 			require.NoError(w.t, w.take("000000", -1), "a lease of no time is none")
 			require.NoError(w.t, w.take("000000", 1))
 		},
@@ -115,8 +132,11 @@ func TestLettersRefuse(t *testing.T) {
 		for _, l := range []dlq.Letter{{Group: "a\x00b"}, {ID: "\xff"}, {Subscriber: "\x00"}, {Type: "\xff"}, {Reason: "\x00"}} {
 			require.ErrorIs(t, s.Put(t.Context(), l), eventbus.ErrInvalid)
 		}
+		l := testLetter(4)
+		l.ID = strings.Repeat("a", 32)
+		w.put(l)
 		for _, f := range []dlq.Filter{
-			{Group: "shop", Subscriber: "mailer\x000000000000000001"}, {Group: "shop\x00mailer"}, {Groups: []string{"shop\x00mailer"}, Type: "order.created\x00"},
+			{Group: "shop", Subscriber: "mailer\x000000000000000004"}, {Group: "shop\x000000000000000004"}, {Groups: []string{"shop"}, Type: "order.created\x00"},
 		} {
 			require.Empty(t, w.listAll(f, 1))
 			require.Zero(t, w.count(f))
@@ -161,6 +181,7 @@ func TestLettersAreFoundByWhatIsAskedFor(t *testing.T) {
 				{Group: "bi", Subscriber: "mailer", Reason: dlq.Panic, Type: "order.created"}, {Groups: []string{"bi", "shop"}, Reason: dlq.Panic},
 				{Group: "shop", After: at.Add(2 * time.Millisecond)}, {Group: "shop", Before: at.Add(2 * time.Millisecond)},
 				{Group: "shop", After: at.Add(500 * time.Microsecond), Before: at.Add(900 * time.Microsecond)},
+				{Group: "shop", After: at.Add(700 * time.Microsecond), Before: at.Add(900 * time.Microsecond)}, // within one of the index
 				{Group: "shop", After: at.Add(900 * time.Microsecond), Before: at.Add(5100 * time.Microsecond)},
 				{Groups: []string{"bi", "shop"}, After: at.Add(time.Millisecond), Before: at.Add(7 * time.Millisecond)},
 				{Group: "shop", After: at.Add(time.Hour)}, {Group: "shop", After: at.Add(2), Before: at.Add(1)}, {Group: "shop", Before: time.Unix(-5, 0)},
