@@ -25,9 +25,11 @@ func (e *letterTypeError) Error() string {
 // RedisError makes it a redis.Error.
 func (e *letterTypeError) RedisError() {}
 
-// failed says what was being done. An error of a call whose context has ended matches the
-// context's, one of a client that is closed eventbus.ErrClosed.
+// failed says what was being done. The error matches this package's for what the server
+// says; of a call whose context has ended also the context's, and of a client that is
+// closed eventbus.ErrClosed.
 func (s *letterStore) failed(ctx context.Context, doing string, err error) error {
+	err = typed(err)
 	switch ended := ctx.Err(); {
 	case ended != nil && !errors.Is(err, ended):
 		err = fmt.Errorf("%w: %w", ended, err)

@@ -47,7 +47,7 @@ func TestAKeyOfAnotherTypeChangesNothing(t *testing.T) {
 				require.ErrorAs(t, err, &wrong, "%s with %s", name, key)
 				require.Equal(t, letterTypeError{key: key, is: "list", wants: wants}, *wrong)
 				require.ErrorContains(t, err, "redisbus: ")
-				require.True(t, redis.HasErrorPrefix(err, "WRONGTYPE"))
+				require.ErrorIs(t, err, ErrWrongType)
 				require.Equal(t, before, s.dump(t), "%s with %s", name, key)
 			}
 			s.client.Del(t.Context(), key)
@@ -171,7 +171,8 @@ func TestErrorsSayWhatIsTheMatterAndNoSecret(t *testing.T) {
 			s.mini.RequireUserAuth("somebody", "else")
 		}
 		err = newLetterStore(testClient(t, &refused), s.prefix).Put(t.Context(), testLetter(0))
-		require.ErrorContains(t, err, "redisbus: store letter 000000: WRONGPASS")
+		require.ErrorIs(t, err, ErrCredentials)
+		require.ErrorContains(t, err, "redisbus: store letter 000000: ")
 		require.NotContains(t, err.Error(), "geheim")
 	})
 }
