@@ -34,7 +34,7 @@ var rows = []row{
 		l.serve()
 		l.until(40)
 		l.fault(b.Pause)
-		time.Sleep(scaled(20 * time.Second))
+		l.lasts(scaled(20 * time.Second))
 		b.Unpause()
 	}},
 	{"ConnectionsReset", loadOptions{events: 20_000, size: 1024}, true, func(l *load, b *broker.Broker) {
@@ -49,7 +49,7 @@ var rows = []row{
 		for _, percent := range []int{30, 70} {
 			l.until(percent)
 			l.fault(b.Proxy().Cut)
-			time.Sleep(time.Second)
+			l.lasts(time.Second)
 			b.Proxy().Heal()
 		}
 	}},
@@ -57,7 +57,7 @@ var rows = []row{
 		l.serve()
 		l.until(40)
 		l.fault(b.Proxy().Freeze)
-		time.Sleep(scaled(15 * time.Second))
+		l.lasts(scaled(15 * time.Second))
 		b.Proxy().Heal()
 	}},
 	{"Latency", loadOptions{events: 5_000, size: 256}, true, func(l *load, b *broker.Broker) {

@@ -102,10 +102,12 @@ func (l *load) serve() *process.Worker {
 	return w
 }
 
-// fault notes that a fault is about to happen, and lets it.
+// fault lets a fault happen, and notes when it begins and has happened: what a process
+// received in between goes with it too.
 func (l *load) fault(f func()) {
 	l.cuts = append(l.cuts, time.Now())
 	f()
+	l.cuts = append(l.cuts, time.Now())
 }
 
 // publish begins to publish.
@@ -129,7 +131,7 @@ func (l *load) publish() {
 			for i := p; i < l.options.events/loadBatch && l.t.Context().Err() == nil; i += loadPublishers {
 				l.publishBatch(to, p, i)
 				l.published.Add(loadBatch)
-				time.Sleep(loadPace)
+				l.lasts(loadPace)
 			}
 		})
 	}
@@ -157,6 +159,14 @@ func payload(n, size int) []byte {
 	return data
 }
 
+// lasts returns after d: a fault has its time, and so has a publisher's pace.
+func (l *load) lasts(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-l.t.Context().Done():
+	}
+}
+
 // until waits until so many percent of the events were published.
 func (l *load) until(percent int) {
 	l.t.Helper()
@@ -170,7 +180,7 @@ func (l *load) judge() oracle.Report {
 	l.t.Helper()
 	<-l.done
 	var report oracle.Report
-	for deadline := time.Now().Add(loadPatience); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(loadPatience); ; l.lasts(200 * time.Millisecond) {
 		log, err := journal.Read(l.paths...)
 		require.NoError(l.t, err)
 		report = oracle.Check(oracle.Evidence{

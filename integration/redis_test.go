@@ -284,7 +284,7 @@ func TestRedisSlowHandlerKeepsItsLease(t *testing.T) {
 	var calls atomic.Int32
 	slow := eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
 		calls.Add(1)
-		time.Sleep(4 * r.lease)
+		<-time.After(4 * r.lease)
 		return nil
 	})
 	for range 2 {

@@ -44,7 +44,11 @@ func reply(err error) string {
 	if errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrPoolExhausted) {
 		return ""
 	}
-	word, _, _ := strings.Cut(said.Error(), " ")
+	text := said.Error()
+	if strings.HasPrefix(text, "ERR ACL failure in script") { // what a script may not do
+		return "NOPERM"
+	}
+	word, _, _ := strings.Cut(text, " ")
 	return strings.TrimSuffix(word, ":")
 }
 
