@@ -4,49 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"net/netip"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/exec"
 )
-
-// Spec says what runs in a container.
-type Spec struct {
-	// Name is how messages call it: "Redis", "Kafka node 2". It has no default.
-	Name string
-	// Image is an image that the engine has or can pull. It has no default.
-	Image string
-	// Ports are those of 127.0.0.1 at which ports of the container are found, as "6379/tcp".
-	Ports map[string]int
-	// Env and Cmd are those of the image's contract. Zero means the image's own.
-	Env map[string]string
-	Cmd []string
-	// Files are put into the container before it starts.
-	Files []File
-	// Network is one that the container joins, under the host name Host. Zero means the
-	// engine's own, without names.
-	Network, Host string
-	// Ready returns nil once what runs there does its work. It is asked again and again.
-	// Zero means that it need not be waited for.
-	Ready func(ctx context.Context) error
-	// Patience is how long Ready may take. Zero means 90 s.
-	Patience time.Duration
-}
-
-// File is a file in a container.
-type File struct {
-	Path, Content string
-	Mode          int64
-}
 
 // box is a container. Its methods are not called concurrently.
 type box struct {
@@ -63,7 +29,7 @@ func run(ctx context.Context, s Spec) (*box, error) {
 	}
 	b := &box{spec: s, engine: e}
 	defer b.hangUp()
-	b.c, err = testcontainers.Run(ctx, s.Image, b.options()...)
+	b.c, err = testcontainers.Run(ctx, s.Image, s.options()...)
 	if err == nil {
 		err = b.ready(ctx)
 	}
@@ -75,38 +41,6 @@ func run(ctx context.Context, s Spec) (*box, error) {
 		_ = b.remove()
 	}
 	return nil, err
-}
-
-func (b *box) options() []testcontainers.ContainerCustomizer {
-	s := b.spec
-	bindings := network.PortMap{}
-	for inside, port := range s.Ports {
-		bindings[network.MustParsePort(inside)] = []network.PortBinding{{
-			HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(port),
-		}}
-	}
-	options := []testcontainers.ContainerCustomizer{
-		testcontainers.WithExposedPorts(slices.Sorted(maps.Keys(s.Ports))...),
-		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { h.PortBindings = bindings }),
-		testcontainers.WithEnv(s.Env),
-		testcontainers.WithConfigModifier(func(c *container.Config) { c.Hostname = s.Host }),
-	}
-	if len(s.Cmd) > 0 {
-		options = append(options, testcontainers.WithCmd(s.Cmd...))
-	}
-	for _, f := range s.Files {
-		options = append(options, testcontainers.WithFiles(testcontainers.ContainerFile{
-			Reader: strings.NewReader(f.Content), ContainerFilePath: f.Path, FileMode: f.Mode,
-		}))
-	}
-	if s.Network != "" {
-		options = append(options, testcontainers.CustomizeRequestOption(func(r *testcontainers.GenericContainerRequest) error {
-			r.Networks = []string{s.Network}
-			r.NetworkAliases = map[string][]string{s.Network: {s.Host}}
-			return nil
-		}))
-	}
-	return options
 }
 
 // ready waits for the server. One that has ended will not become ready.
@@ -167,8 +101,14 @@ func (b *box) ip(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("broker: %s has no address: it does not run", b.spec.Name)
 }
 
+// launch starts the server, and does not wait for it.
+func (b *box) launch(ctx context.Context) error {
+	_, err := b.engine.ContainerStart(ctx, b.id(), client.ContainerStartOptions{})
+	return err
+}
+
 func (b *box) start(ctx context.Context) error {
-	if _, err := b.engine.ContainerStart(ctx, b.id(), client.ContainerStartOptions{}); err != nil {
+	if err := b.launch(ctx); err != nil {
 		return err
 	}
 	return b.ready(ctx)

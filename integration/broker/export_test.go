@@ -6,11 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What only tests of this package call from outside.
-var (
-	NeedDocker = needDocker
-	FreePorts  = freePorts
-)
+// NeedDocker is called from outside by tests of this package alone.
+var NeedDocker = needDocker
 
 // Names lists what stands on the server under the prefix.
 func Names(t *testing.T, s Space) []string {
@@ -24,6 +21,3 @@ func (n *Node) ContainerID() string { return n.box.id() }
 
 // For is the node of another test.
 func (n *Node) For(t testing.TB) *Node { return &Node{t, n.box} }
-
-// Image is that of the kind.
-func Image(k Kind) string { return k.protocol().image() }

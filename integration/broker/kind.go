@@ -26,6 +26,13 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", int(k))
 }
 
+// Image is the image of the kind's containers.
+func (k Kind) Image() string { return k.protocol().image() }
+
+// At is the server of the kind that has these ports on 127.0.0.1: one for clients, of
+// RabbitMQ also that of its management interface.
+func (k Kind) At(ports ...int) Server { return k.protocol().at(ports) }
+
 // protocol is what differs between the kinds.
 type protocol interface {
 	name() string
@@ -73,3 +80,7 @@ type Server struct {
 	// API is the URL of RabbitMQ's management interface; empty for others.
 	API string
 }
+
+// Ready returns nil if the server does what a client wants of it: it answers in its own
+// protocol, and RabbitMQ's management interface does.
+func (s Server) Ready(ctx context.Context) error { return s.Kind.protocol().ready(ctx, s) }

@@ -66,6 +66,18 @@ func (n *Node) Start() {
 	n.do("start", n.box.start, container.StateExited)
 }
 
+// StartAll starts servers that were stopped or killed, and returns when all are ready. It is
+// for those of a cluster that are ready only together.
+func StartAll(nodes ...*Node) {
+	for _, n := range nodes {
+		n.t.Helper()
+		n.do("start", n.box.launch, container.StateExited)
+	}
+	for _, n := range nodes {
+		n.do("start", n.box.ready, container.StateRunning, container.StateExited)
+	}
+}
+
 // Restart stops and starts.
 func (n *Node) Restart() {
 	n.t.Helper()
@@ -96,6 +108,16 @@ func (n *Node) Exec(cmd ...string) string {
 		return err
 	}, container.StateRunning)
 	return out
+}
+
+// Name is that of the Spec.
+func (n *Node) Name() string { return n.box.spec.Name }
+
+// LastWords are the last lines of the server's log, whatever state it is in, after a line
+// that says so; empty if there are none. They are for the reader of an error.
+func (n *Node) LastWords() string {
+	defer n.box.hangUp()
+	return n.box.lastWords(context.WithoutCancel(n.t.Context()))
 }
 
 // IP is the server's address on the network of its Spec.

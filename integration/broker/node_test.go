@@ -51,5 +51,5 @@ func TestTheImagesAreThoseOfMakeBrokers(t *testing.T) {
 		return map[string]string{"KAFKA_VERSION": "4.3.1"}[name]
 	})
 	require.Contains(t, ensured, "="+broker.OldestRedis+" ")
-	each(t, func(t *testing.T, k broker.Kind) { require.Contains(t, ensured, "="+broker.Image(k)+"\n") })
+	each(t, func(t *testing.T, k broker.Kind) { require.Contains(t, ensured, "="+k.Image()+"\n") })
 }

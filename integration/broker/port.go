@@ -19,9 +19,9 @@ var givenOut struct {
 	ports map[int]bool
 }
 
-// freePorts returns ports that are free on 127.0.0.1, and gives none of them to anybody
+// FreePorts returns ports that are free on 127.0.0.1, and gives none of them to anybody
 // again in this process: that of a broker that is stopped looks free.
-func freePorts(n int) ([]int, error) {
+func FreePorts(n int) ([]int, error) {
 	givenOut.Lock()
 	defer givenOut.Unlock()
 	if givenOut.ports == nil {

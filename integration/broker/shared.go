@@ -34,7 +34,7 @@ func (s *shared) ask(k Kind) (Server, error) {
 }
 
 func startShared(ctx context.Context, p protocol) (Server, *box, error) {
-	free, err := freePorts(len(p.inside()) + 1)
+	free, err := FreePorts(len(p.inside()) + 1)
 	if err != nil {
 		return Server{}, nil, err
 	}

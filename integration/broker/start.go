@@ -32,7 +32,7 @@ type Broker struct {
 func Start(t testing.TB, k Kind, o Options) *Broker {
 	t.Helper()
 	p := k.protocol()
-	free, err := freePorts(len(p.inside()) + 1)
+	free, err := FreePorts(len(p.inside()) + 1)
 	if err != nil {
 		t.Fatal(err)
 	}
