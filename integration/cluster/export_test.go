@@ -1,0 +1,7 @@
+package cluster
+
+// What only tests of this package call from outside.
+var (
+	Await = await
+	Find  = find
+)
