@@ -26,7 +26,7 @@ func (t *transport) Open(ctx context.Context) error {
 	if t.server.checked {
 		return nil
 	}
-	info, err := t.clients.commands.Info(ctx, "server", "replication").Result()
+	info, err := t.clients.commands.Info(ctx).Result()
 	switch err = typed(err); {
 	case errors.Is(err, ErrPermission):
 		t.server.checked = true
