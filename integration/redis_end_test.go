@@ -1,0 +1,176 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/redisbus"
+)
+
+// TestRedisShutdownInTime: also when the server answers nothing any more.
+func TestRedisShutdownInTime(t *testing.T) {
+	b := broker.Start(t, broker.Redis, broker.Options{})
+	r := newRedisRig(t, broker.Space{Server: b.Server, Prefix: "own"})
+	for name, harm := range map[string]func(){
+		"half-open": b.Proxy().Freeze, "cut": b.Proxy().Cut, "slow": func() { b.Proxy().Delay(3*time.Second, 0) },
+	} {
+		bus := r.bus(r.client(b.Proxied()), redisbus.Options{})
+		running, stop := make(chan struct{}, 100), make(chan struct{})
+		r.running(bus, eventbus.Subscriber{Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
+			running <- struct{}{}
+			<-stop
+			return nil
+		})})
+		require.NoError(t, bus.Publish(t.Context(), anOrder(name)))
+		<-running
+		harm()
+		close(stop)
+		go func() { _ = bus.Publish(context.WithoutCancel(t.Context()), anOrder(name+" late")) }()
+		const deadline = time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), deadline)
+		began := time.Now()
+		_ = bus.Shutdown(ctx)
+		took := time.Since(began)
+		cancel()
+		b.Proxy().Heal()
+		require.Less(t, took, deadline+2*time.Second, name)
+	}
+}
+
+// TestRedisShutdownDuringABurst: each Publish returns, with what happened.
+func TestRedisShutdownDuringABurst(t *testing.T) {
+	r := shared(t)
+	for round := range 5 {
+		bus := r.bus(r.raw, redisbus.Options{})
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		stored := 0
+		for p := range 64 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					err := bus.Publish(t.Context(), anOrder(strconv.Itoa(round)+"-"+strconv.Itoa(p)+"-"+strconv.Itoa(i)))
+					if err != nil {
+						if !errors.Is(err, eventbus.ErrClosed) {
+							t.Errorf("publish: %v", err)
+						}
+						return
+					}
+					mu.Lock()
+					stored++
+					mu.Unlock()
+				}
+			})
+		}
+		<-time.After(50 * time.Millisecond)
+		require.NoError(t, bus.Shutdown(t.Context()))
+		wg.Wait()
+		require.EqualValues(t, stored, r.raw.XLen(t.Context(), r.stream()).Val())
+		require.NoError(t, r.raw.Del(t.Context(), r.stream()).Err())
+	}
+}
+
+// TestRedisLeavesNothingBehind: goroutines here, connections and consumers there.
+func TestRedisLeavesNothingBehind(t *testing.T) {
+	r, _ := alone(t, broker.Options{})
+	cycles := 50
+	if testing.Short() {
+		cycles = 10
+	}
+	clients := func() int {
+		return len(strings.Split(strings.TrimSpace(r.raw.ClientList(t.Context()).Val()), "\n"))
+	}
+	cycle := func(i int) {
+		bus := r.bus(r.raw, redisbus.Options{})
+		got := &handled{}
+		r.running(bus, eventbus.Subscriber{Handler: got})
+		require.NoError(t, bus.Publish(t.Context(), anOrder(strconv.Itoa(i))))
+		require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
+		require.NoError(t, bus.Shutdown(t.Context()))
+	}
+	cycle(-1)
+	goroutines, connections := runtime.NumGoroutine(), clients()
+	for i := range cycles {
+		cycle(i)
+	}
+	require.Eventually(t, func() bool {
+		return runtime.NumGoroutine() <= goroutines+2 && clients() <= connections+1
+	}, 10*time.Second, 10*time.Millisecond, "%d goroutines of %d, %d connections of %d", runtime.NumGoroutine(), goroutines, clients(), connections)
+	consumers, err := r.raw.XInfoConsumers(t.Context(), r.stream(), "shop.mailer").Result()
+	require.NoError(t, err)
+	require.Empty(t, consumers)
+	require.Zero(t, r.raw.ZCard(t.Context(), r.at.Prefix+":members:shop.mailer").Val())
+}
+
+// TestRedisBeginsBehindTheBus: what cannot subscribe yet can later, on the same bus.
+func TestRedisBeginsBehindTheBus(t *testing.T) {
+	r, b := alone(t, broker.Options{})
+	b.Stop()
+	bus := r.bus(r.raw, redisbus.Options{})
+	got := &handled{}
+	s := eventbus.Subscriber{Name: "mailer", Events: []string{"order.*"}, Handler: got}
+	_, err := bus.Subscribe(t.Context(), s)
+	require.Error(t, err)
+	require.Error(t, bus.Start(t.Context()))
+	b.Start()
+	require.Eventually(t, func() bool { _, err = bus.Subscribe(t.Context(), s); return err == nil }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, bus.Start(t.Context()))
+	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
+	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
+}
+
+// TestRedisCredentialsAreRevoked in the middle, and given back.
+func TestRedisCredentialsAreRevoked(t *testing.T) {
+	r, b := alone(t, broker.Options{})
+	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "shop", "on", ">geheim", "~*", "&*", "+@all").Err())
+	c := redis.NewClient(&redis.Options{Addr: b.Addr, Username: "shop", Password: "geheim"})
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	bus := r.bus(c, redisbus.Options{Options: eventbus.Options{PublishTimeout: time.Second}})
+	got := &handled{}
+	r.running(bus, eventbus.Subscriber{Handler: got})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
+	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
+
+	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "shop", "off").Err())
+	require.NoError(t, r.raw.Do(t.Context(), "CLIENT", "KILL", "USER", "shop").Err())
+	require.Eventually(t, func() bool {
+		return errors.Is(bus.Publish(t.Context(), anOrder("refused")), redisbus.ErrCredentials)
+	}, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return errors.Is(bus.Health(t.Context()), redisbus.ErrCredentials) }, 10*time.Second, 10*time.Millisecond)
+
+	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "shop", "on").Err())
+	require.Eventually(t, func() bool { return bus.Publish(t.Context(), anOrder("2")) == nil }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return got.times()["2"] >= 1 }, 20*time.Second, 10*time.Millisecond)
+	require.NotContains(t, r.log.String(), "geheim")
+	require.Less(t, strings.Count(r.log.String(), "\n"), 100, "warnings are rate-limited")
+}
+
+// TestRedisForeignGiant: an entry far beyond what the bus would publish holds nothing up.
+func TestRedisForeignGiant(t *testing.T) {
+	r := shared(t)
+	bus := r.bus(r.raw, redisbus.Options{})
+	got := &handled{}
+	r.running(bus, eventbus.Subscriber{Handler: got})
+	require.NoError(t, r.raw.XAdd(t.Context(), &redis.XAddArgs{Stream: r.stream(), Values: []any{
+		"ce", `{"specversion":"1.0","id":"giant","type":"order.created","source":"/x"}`, "data", make([]byte, 20<<20),
+	}}).Err())
+	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
+	require.Eventually(t, func() bool { return got.times()["1"] == 1 }, 20*time.Second, 10*time.Millisecond)
+	q, _ := dlq.Of(bus)
+	require.Eventually(t, func() bool {
+		n, err := q.Count(t.Context(), dlq.Filter{})
+		require.NoError(t, err)
+		return n+got.times()["giant"] == 1
+	}, 20*time.Second, 10*time.Millisecond)
+}

@@ -1,0 +1,228 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/integration/fault"
+	"github.com/seed-28af575d/eventbus/redisbus"
+)
+
+func TestRedisVanishes(t *testing.T) {
+	r, _ := alone(t, broker.Options{})
+	got := &handled{}
+	bus := r.bus(r.raw, redisbus.Options{})
+	r.running(bus, eventbus.Subscriber{Handler: got})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("before")))
+	require.Eventually(t, func() bool { return got.times()["before"] == 1 }, 10*time.Second, time.Millisecond)
+	for name, f := range map[string]func() error{
+		"FLUSHALL":      func() error { return r.raw.FlushAll(t.Context()).Err() },
+		"DEL":           func() error { return r.raw.Del(t.Context(), r.stream()).Err() },
+		"XGROUP":        func() error { return r.raw.XGroupDestroy(t.Context(), r.stream(), "shop.mailer").Err() },
+		"SCRIPT FLUSH":  func() error { return r.raw.ScriptFlush(t.Context()).Err() },
+		"own stream":    func() error { return r.raw.Del(t.Context(), r.stream()+":shop.mailer").Err() },
+		"set of topics": func() error { return r.raw.Del(t.Context(), r.at.Prefix+":topics").Err() },
+	} {
+		require.NoError(t, f(), name)
+		require.NoError(t, bus.Publish(t.Context(), anOrder(name)), name)
+		require.Eventually(t, func() bool { return got.times()[name] >= 1 }, 10*time.Second, time.Millisecond, name)
+	}
+	require.Contains(t, r.log.String(), "had vanished")
+}
+
+func TestRedisLosesAReply(t *testing.T) {
+	b := broker.Start(t, broker.Redis, broker.Options{})
+	r := newRedisRig(t, broker.Space{Server: b.Server, Prefix: "own"})
+	bus := r.bus(r.client(b.Proxied()), redisbus.Options{})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("before")))
+	swallowed := b.Proxy().SwallowReply("xadd", fault.ThenCut)
+	err := bus.Publish(t.Context(), anOrder("unknown"))
+	require.ErrorIs(t, err, eventbus.ErrUnknown)
+	<-swallowed
+	require.EqualValues(t, 2, r.raw.XLen(t.Context(), r.stream()).Val(), "stored, and once")
+
+	// A move whose answer is lost is repeated, and there once.
+	var attempts atomic.Int32
+	seen, lost := make(chan struct{}), make(chan (<-chan struct{}), 1)
+	r.running(bus, eventbus.Subscriber{
+		Unordered: true, Retry: eventbus.RetryPolicy{Attempts: 2, Min: time.Millisecond},
+		Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
+			if e.ID != "moved" {
+				return nil
+			}
+			if attempts.Add(1) == 1 {
+				lost <- b.Proxy().SwallowReply("eventbus-origin", fault.ThenCut)
+				return errors.New("not yet")
+			}
+			close(seen) // panics at a third attempt
+			return nil
+		}),
+	})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("moved")))
+	<-<-lost
+	<-seen
+	require.Eventually(t, func() bool { return r.raw.XLen(t.Context(), r.stream()+":shop.mailer").Val() == 0 }, 10*time.Second, time.Millisecond)
+	require.EqualValues(t, 2, attempts.Load())
+}
+
+func TestRedisSlowHandlerKeepsItsLease(t *testing.T) {
+	r := shared(t)
+	var calls atomic.Int32
+	slow := eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
+		calls.Add(1)
+		<-time.After(4 * r.lease)
+		return nil
+	})
+	for range 2 {
+		r.running(r.bus(r.raw, redisbus.Options{}), eventbus.Subscriber{Handler: slow})
+	}
+	bus := r.bus(r.raw, redisbus.Options{})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
+	require.Eventually(t, func() bool {
+		p, err := r.raw.XPending(t.Context(), r.stream(), "shop.mailer").Result()
+		return err == nil && p.Count == 0 && calls.Load() > 0
+	}, 30*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 1, calls.Load())
+}
+
+func TestRedisHandsOverAtOnceAtAGoodEnd(t *testing.T) {
+	r := shared(t)
+	r.lease = time.Hour
+	stop := make(chan struct{})
+	var once sync.Once
+	running := make(chan struct{})
+	first := r.bus(r.raw, redisbus.Options{})
+	r.running(first, eventbus.Subscriber{Concurrency: 1, Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
+		once.Do(func() { close(running) })
+		<-stop
+		return nil
+	})})
+	var events []eventbus.DomainEvent
+	for i := range 20 {
+		events = append(events, anOrder(fmt.Sprint(i)))
+	}
+	require.NoError(t, first.Publish(t.Context(), events...))
+	<-running
+	got := &handled{}
+	r.running(r.bus(r.raw, redisbus.Options{}), eventbus.Subscriber{Handler: got})
+	time.AfterFunc(100*time.Millisecond, func() { close(stop) })
+	require.NoError(t, first.Shutdown(t.Context()))
+	require.Eventually(t, func() bool { return len(got.times()) == 19 }, 20*time.Second, time.Millisecond)
+	for id, n := range got.times() {
+		require.Equal(t, 1, n, id)
+	}
+	consumers, err := r.raw.XInfoConsumers(t.Context(), r.stream(), "shop.mailer").Result()
+	require.NoError(t, err)
+	for _, c := range consumers {
+		require.Zero(t, c.Pending, c.Name)
+	}
+}
+
+func TestRedisTrimsWhatNobodyNeeds(t *testing.T) {
+	r := shared(t)
+	bus := r.bus(r.raw, redisbus.Options{Retain: 10})
+	got := &handled{}
+	blocked := make(chan struct{})
+	for i := range 100 {
+		require.NoError(t, r.raw.XAdd(t.Context(), &redis.XAddArgs{
+			Stream: r.stream(), ID: fmt.Sprintf("%d-1", i+1),
+			Values: []any{"ce", fmt.Sprintf(`{"specversion":"1.0","id":"%d","type":"order.created","source":"/x"}`, i), "data", ""},
+		}).Err())
+	}
+	for _, s := range []eventbus.Subscriber{
+		{Name: "fast", Handler: got},
+		{Name: "slow", Concurrency: 1, Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
+			if e.ID == "50" {
+				<-blocked
+			}
+			return nil
+		})},
+	} {
+		s.Events = []string{"order.*"}
+		_, err := bus.Subscribe(t.Context(), s)
+		require.NoError(t, err)
+	}
+	require.NoError(t, bus.Start(t.Context()))
+	length := func() int64 { return r.raw.XLen(t.Context(), r.stream()).Val() }
+	require.Eventually(t, func() bool { return length() <= 50 }, 30*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 50, length(), "what one group still needs stays")
+	require.Contains(t, r.log.String(), "longer than Options.Retain")
+	close(blocked)
+	require.Eventually(t, func() bool { return length() == 10 }, 30*time.Second, 10*time.Millisecond)
+	require.Len(t, got.times(), 100)
+}
+
+func TestRedisSyncCountsReplicas(t *testing.T) {
+	r := shared(t)
+	bus := r.bus(r.raw, redisbus.Options{Sync: redisbus.Sync{Replicas: 1, Timeout: 50 * time.Millisecond}})
+	err := bus.Publish(t.Context(), anOrder("1"))
+	require.ErrorIs(t, err, eventbus.ErrUnknown)
+	require.ErrorContains(t, err, "on 0 of 1 replicas")
+	require.EqualValues(t, 1, r.raw.XLen(t.Context(), r.stream()).Val())
+	disk := r.bus(r.raw, redisbus.Options{Sync: redisbus.Sync{Disk: true, Timeout: 5 * time.Second}})
+	require.NoError(t, disk.Publish(t.Context(), anOrder("2")))
+}
+
+func TestRedisDeletedEntriesAreToldAndNotHandled(t *testing.T) {
+	r := shared(t)
+	victim, line := func() (*redisbus.Bus, *line) {
+		l := &line{}
+		c, err := redisClient(r.at.Server, l.dial)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+		return r.bus(c, redisbus.Options{}), l
+	}()
+	forever := make(chan struct{})
+	t.Cleanup(func() { close(forever) })
+	running := make(chan struct{}, 10)
+	r.running(victim, eventbus.Subscriber{Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
+		running <- struct{}{}
+		<-forever
+		return nil
+	})})
+	require.NoError(t, victim.Publish(t.Context(), anOrder("1"), anOrder("2")))
+	<-running
+	line.cut()
+	entries, err := r.raw.XRange(t.Context(), r.stream(), "-", "+").Result()
+	require.NoError(t, err)
+	require.NoError(t, r.raw.XDel(t.Context(), r.stream(), entries[0].ID).Err())
+	got := &handled{}
+	r.running(r.bus(r.raw, redisbus.Options{}), eventbus.Subscriber{Handler: got})
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.Equal(c, map[string]int{"2": 1}, got.times())
+		assert.Contains(c, r.log.String(), "deleted or trimmed before they were handled")
+	}, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestRedisKeepsItsHandsOffTheClient(t *testing.T) {
+	r := shared(t)
+	o, err := redis.ParseURL(r.at.URL)
+	require.NoError(t, err)
+	o.MaxRetries, o.ReadTimeout, o.WriteTimeout, o.PoolSize, o.MinIdleConns = -1, -1, -1, 1, 1
+	c := redis.NewClient(o)
+	bus := r.bus(c, redisbus.Options{})
+	got := &handled{}
+	r.running(bus, eventbus.Subscriber{Handler: got})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
+	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, c.Close(), "the caller may close it when he likes")
+	require.NoError(t, bus.Publish(t.Context(), anOrder("2")))
+	require.Eventually(t, func() bool { return len(got.times()) == 2 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, bus.Shutdown(t.Context()))
+	q, ok := dlq.Of(bus)
+	require.True(t, ok)
+	_, err = q.Count(t.Context(), dlq.Filter{})
+	require.ErrorIs(t, err, eventbus.ErrClosed)
+}
