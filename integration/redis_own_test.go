@@ -226,3 +226,37 @@ func TestRedisKeepsItsHandsOffTheClient(t *testing.T) {
 	_, err = q.Count(t.Context(), dlq.Filter{})
 	require.ErrorIs(t, err, eventbus.ErrClosed)
 }
+
+func TestRedisTakesUpItsOwnUnderItsName(t *testing.T) {
+	r := shared(t)
+	r.lease = time.Hour
+	l := &line{}
+	c, err := redisClient(r.at.Server, l.dial)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	forever, running := make(chan struct{}), make(chan struct{}, 10)
+	t.Cleanup(func() { close(forever) })
+	r.running(r.bus(c, redisbus.Options{Consumer: "pod-1"}), eventbus.Subscriber{Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
+		running <- struct{}{}
+		<-forever
+		return nil
+	})})
+	bus := r.bus(r.raw, redisbus.Options{Consumer: "pod-1"})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("1"), anOrder("2")))
+	<-running
+	l.cut() // as if its process had died
+	require.NoError(t, bus.Publish(t.Context(), anOrder("3")))
+	var mu sync.Mutex
+	var order []string
+	r.running(bus, eventbus.Subscriber{Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, e.ID)
+		return nil
+	})})
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		mu.Lock()
+		defer mu.Unlock()
+		assert.Equal(c, []string{"1", "2", "3"}, order)
+	}, 20*time.Second, 10*time.Millisecond)
+}

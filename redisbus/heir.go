@@ -23,7 +23,7 @@ type heir struct {
 var _ engine.Source = (*heir)(nil)
 
 func newHeir(m *member, topic string) *heir {
-	return &heir{feedOf: newFeedOf(m, topic, m.name+"-heir"), settled: make(chan struct{})}
+	return &heir{feedOf: newFeedOf(m, topic, consumerName()+"-heir"), settled: make(chan struct{})}
 }
 
 // inheritScript claims entries that are idle for the lease and not of the consumer itself,

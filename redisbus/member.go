@@ -1,6 +1,7 @@
 package redisbus
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -8,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
@@ -44,7 +43,7 @@ func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, er
 		return nil, err
 	}
 	m := &member{
-		transport: t, group: g, name: consumerName(),
+		transport: t, group: g, name: cmp.Or(t.options.Consumer, consumerName()),
 		left: make(chan struct{}), wake: make(chan struct{}, 1), known: map[string]bool{},
 	}
 	start, err := t.found(ctx, g)
@@ -197,29 +196,6 @@ func (m *member) promote(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	return next, nil
-}
-
-const (
-	// absent is how long a member may give no sign of life and still be one.
-	absent = 5 * time.Second
-	// unopened is that for one that is not started yet.
-	unopened = time.Minute
-)
-
-// presentScript writes down until when a member is one, and forgets those that are gone.
-var presentScript = redis.NewScript(luaNow + `
-redis.call('ZADD', KEYS[1], now() + ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now() - 60000)
-return 1`)
-
-// present is the member's sign of life.
-func (m *member) present(ctx context.Context, lasts time.Duration) error {
-	t := m.transport
-	_, err := t.clients.run(ctx, presentScript, []string{t.names.members(m.group.Name)}, m.name, lasts.Milliseconds())
-	if err != nil {
-		return fmt.Errorf("redisbus: sign of life of %s: %w", m.group.Name, typed(err))
-	}
-	return nil
 }
 
 // later tells the members of the group that something was put aside for them.

@@ -17,6 +17,10 @@ type Options struct {
 	// Prefix begins the name of every key, and so tells buses on one server apart; of
 	// printable ASCII without braces, at most 100 bytes. Zero means "eventbus".
 	Prefix string
+	// Consumer names this instance within its groups; of printable ASCII, at most 100 bytes. One
+	// that comes back under its name takes up first what it left, without waiting for the
+	// lease. No two processes have one name at a time. Zero means a name of its own each time.
+	Consumer string
 	// Lease is how long a delivery may be without a sign of life from its process before
 	// another one takes it over: from 1 s to 1 h. A handler may take longer, as long as its
 	// process lives. Zero means 30 s.
@@ -69,6 +73,9 @@ func (o Options) validate() error {
 	}
 	if !legalPrefix(o.Prefix) {
 		wrong("Prefix", "must be 1 to 100 printable ASCII characters without blanks and braces", fmt.Sprintf("%.120q", o.Prefix))
+	}
+	if o.Consumer != "" && !legalPrefix(o.Consumer) {
+		wrong("Consumer", "must be at most 100 printable ASCII characters without blanks and braces", fmt.Sprintf("%.120q", o.Consumer))
 	}
 	if o.Lease < time.Second || o.Lease > time.Hour {
 		wrong("Lease", "must be from 1s to 1h", o.Lease)

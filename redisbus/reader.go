@@ -22,15 +22,20 @@ type reader struct {
 	settled <-chan struct{} // what is older comes first
 	last    [2]string       // ID of the last entry that came, by stream
 	unsure  bool            // an answer was lost: what stood in it is pending, and nobody has it
+	before  int             // how often what is pending was handed over: by an earlier life of this consumer
 }
 
 var _ engine.Source = (*reader)(nil)
 
 func newReader(m *member, topic string, settled <-chan struct{}) *reader {
-	return &reader{
+	r := &reader{
 		feedOf: newFeedOf(m, topic, m.name), client: m.transport.clients.reader(),
 		settled: settled, last: [2]string{fromBeginning, fromBeginning},
 	}
+	if m.transport.options.Consumer != "" {
+		r.unsure, r.before = true, 1
+	}
+	return r
 }
 
 // Receive waits for new entries.
@@ -86,7 +91,7 @@ func (r *reader) read(ctx context.Context, most int) error {
 		err = nil
 	}
 	if n == 0 {
-		r.unsure = false
+		r.unsure, r.before = false, 0
 	}
 	return err
 }
@@ -100,7 +105,7 @@ func (r *reader) add(key string, e streamEntry) {
 	if r.unsure && e.fields == nil { // deleted meanwhile; the heir tells of it
 		return
 	}
-	r.buffer = append(r.buffer, r.delivery(uint64(which), e, 0))
+	r.buffer = append(r.buffer, r.delivery(uint64(which), e, r.before))
 }
 
 // Close gives back what was not acknowledged.
