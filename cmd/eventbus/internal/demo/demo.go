@@ -30,7 +30,8 @@ type Config struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Terminal       bool          // Stderr is one: progress is a bar
-	Stall          time.Duration // longest silence of the bus. Zero means 30 s
+	Stall          time.Duration // longest silence of the bus. Zero means 30 s, on a server 90 s
+	Patience       time.Duration // how long to try in vain while the server is away. Zero means 1 min
 	// Open makes the bus, which holds its dead letters. Required.
 	Open func(eventbus.Options) (eventbus.EventBus, error)
 }
@@ -40,11 +41,12 @@ const maxEvent = 960 << 10
 
 // demo is one run.
 type demo struct {
-	config Config
-	con    *console
-	source source
-	survey survey
-	poison eventbus.Pattern
+	config   Config
+	con      *console
+	patience time.Duration
+	source   source
+	survey   survey
+	poison   eventbus.Pattern
 
 	group    string
 	bus      eventbus.EventBus
@@ -60,10 +62,8 @@ type demo struct {
 }
 
 func newDemo(c Config, con *console, src source) *demo {
-	if c.Stall == 0 {
-		c.Stall = defaultStall
-	}
 	d := &demo{config: c, con: con, source: src, poison: eventbus.Pattern(c.Poison)}
+	d.patience = cmp.Or(c.Patience, defaultPatience)
 	d.group = "demo-" + strings.ToLower(rand.Text()[:10])
 	d.ledger = newLedger(newRegister(), subscriberNames())
 	return d
@@ -113,6 +113,12 @@ func (d *demo) open(ctx context.Context) error {
 		return err
 	}
 	d.bus = bus
+	if d.config.Stall == 0 {
+		d.config.Stall = defaultStall
+		if _, remote := bus.(*onRedis); remote {
+			d.config.Stall = remoteStall
+		}
+	}
 	queue, ok := dlq.Of(bus)
 	if !ok {
 		return fmt.Errorf("the bus %T keeps no dead letters", bus)
@@ -157,6 +163,9 @@ func (d *demo) settle(ctx context.Context) error {
 		want[name] = events
 	}
 	if err := d.await(ctx, "handling", want); err != nil {
+		return err
+	}
+	if err := d.comeToRest(ctx); err != nil {
 		return err
 	}
 	d.con.say("%s", d.subscribersText())

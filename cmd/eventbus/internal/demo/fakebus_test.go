@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
@@ -22,6 +23,13 @@ type fakeBus struct {
 	// publish is asked before a batch is taken.
 	publish func() error
 	replay  func() error
+	// answer is what Publish says of a call, the first being 0, and how many of its n
+	// events it stores all the same. nil is no error.
+	answer  func(call, n int) (stored int, err error)
+	letters *flakyStore
+
+	calls   int
+	pending atomic.Int64
 
 	mu      sync.Mutex
 	feeds   []*feed
@@ -31,6 +39,35 @@ type fakeBus struct {
 type fault struct {
 	times int
 	late  bool
+	lost  bool // the connection is, between the times
+}
+
+// flakyStore fails as it is told to, before or after it has done what it was asked for.
+type flakyStore struct {
+	*dlq.MemoryStore
+	before, after func(op string) error
+}
+
+func (s *flakyStore) do(op string, f func() error) error {
+	if s.before != nil {
+		if err := s.before(op); err != nil {
+			return err
+		}
+	}
+	if err := f(); err != nil || s.after == nil {
+		return err
+	}
+	return s.after(op)
+}
+
+func (s *flakyStore) Page(ctx context.Context, f dlq.Filter, after string, limit int) (p dlq.Page, err error) {
+	err = s.do("page", func() error { p, err = s.MemoryStore.Page(ctx, f, after, limit); return err })
+	return p, err
+}
+
+func (s *flakyStore) Remove(ctx context.Context, ids ...string) (n int, err error) {
+	err = s.do("remove", func() error { n, err = s.MemoryStore.Remove(ctx, ids...); return err })
+	return n, err
 }
 
 type feed struct {
@@ -38,16 +75,23 @@ type feed struct {
 	bus   *fakeBus
 	queue chan delivery
 	n     int
+
+	buried int
 }
 
 type delivery struct {
 	eventbus.DomainEvent
 	replays int
+	lost    bool
 }
 
 func (b *fakeBus) open(o eventbus.Options) (eventbus.EventBus, error) {
 	b.options = o.WithDefaults()
 	b.store = dlq.NewMemoryStore(dlq.MemoryOptions{})
+	if b.letters == nil {
+		b.letters = &flakyStore{}
+	}
+	b.letters.MemoryStore = b.store
 	return b, nil
 }
 
@@ -59,12 +103,24 @@ func (b *fakeBus) Publish(_ context.Context, events ...eventbus.DomainEvent) err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	stored, why := len(events), error(nil)
+	if b.answer != nil {
+		stored, why = b.answer(b.calls, len(events))
+		b.calls++
+	}
 	for _, f := range b.feeds {
-		for i := 0; i < len(events); i++ {
+		for i := 0; i < stored; i++ {
 			f.take(events[i], &i, events)
 		}
 	}
-	return nil
+	if why == nil {
+		return nil
+	}
+	err := &eventbus.PublishError{Total: len(events)}
+	for i, e := range events {
+		err.Failed = append(err.Failed, eventbus.EventError{Index: i, ID: e.ID, Type: e.Type, Err: why})
+	}
+	return err
 }
 
 // take queues an event as the fault says; a late one changes places with the next.
@@ -76,11 +132,16 @@ func (f *feed) take(e eventbus.DomainEvent, i *int, events []eventbus.DomainEven
 	f.n++
 	if how.late && *i+1 < len(events) {
 		*i++
-		f.queue <- delivery{DomainEvent: events[*i]}
+		f.put(delivery{DomainEvent: events[*i]})
 	}
-	for range how.times {
-		f.queue <- delivery{DomainEvent: e}
+	for n := range how.times {
+		f.put(delivery{DomainEvent: e, lost: how.lost && n > 0})
 	}
+}
+
+func (f *feed) put(d delivery) {
+	f.bus.pending.Add(1)
+	f.queue <- d
 }
 
 func (b *fakeBus) Subscribe(_ context.Context, s eventbus.Subscriber) (eventbus.Subscription, error) {
@@ -92,7 +153,11 @@ func (b *fakeBus) Subscribe(_ context.Context, s eventbus.Subscriber) (eventbus.
 	b.feeds = append(b.feeds, f)
 	b.workers.Go(func() {
 		for d := range f.queue {
+			if d.lost {
+				b.options.Observer.Reconnected(eventbus.Reconnected{Subscriber: f.Name, Tries: 1, Err: errFake})
+			}
 			f.handle(d)
+			b.pending.Add(-1)
 		}
 	})
 	return f, nil
@@ -116,8 +181,9 @@ func (f *feed) handle(d delivery) {
 }
 
 func (f *feed) bury(d delivery, err error) {
+	f.buried++
 	_ = f.bus.store.Put(context.Background(), dlq.Letter{
-		ID: f.Name + d.ID + strconv.Itoa(d.replays), Group: f.Group, Subscriber: f.Name, Replays: d.replays,
+		ID: f.Name + strconv.Itoa(f.buried), Group: f.Group, Subscriber: f.Name, Replays: d.replays,
 		Reason: dlq.HandlerError, Errors: []string{err.Error()}, EventID: d.ID, Type: d.Type, Event: d.DomainEvent,
 	})
 	f.bus.options.Observer.Buried(eventbus.Buried{Subscriber: f.Name, Event: d.DomainEvent, Err: err})
@@ -125,7 +191,7 @@ func (f *feed) bury(d delivery, err error) {
 
 func (b *fakeBus) DeadLetters() *dlq.Queue {
 	q, err := dlq.NewQueue(dlq.Config{
-		Store:  b.store,
+		Store:  b.letters,
 		Groups: func() []string { return []string{b.options.Group} },
 		Send: func(_ context.Context, l dlq.Letter) error {
 			if b.replay != nil {
@@ -135,7 +201,7 @@ func (b *fakeBus) DeadLetters() *dlq.Queue {
 			}
 			for _, f := range b.feeds {
 				if f.Name == l.Subscriber {
-					f.queue <- delivery{DomainEvent: l.Event, replays: l.Replays + 1}
+					f.put(delivery{DomainEvent: l.Event, replays: l.Replays + 1})
 				}
 			}
 			return nil
@@ -146,6 +212,12 @@ func (b *fakeBus) DeadLetters() *dlq.Queue {
 	}
 	return q
 }
+
+func (b *fakeBus) Stats(context.Context) (eventbus.Stats, error) {
+	return eventbus.Stats{Subscribers: []eventbus.SubscriberStats{{InFlight: int(b.pending.Load())}}}, nil
+}
+
+func (b *fakeBus) Health(context.Context) error { return nil }
 
 func (b *fakeBus) Start(context.Context) error { return nil }
 

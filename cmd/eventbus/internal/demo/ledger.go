@@ -10,6 +10,7 @@ import (
 // doubled is measured and not believed. Handlers and the bus's observer write it.
 type ledger struct {
 	register *register
+	trouble  *trouble
 	tallies  map[string]*tally // by subscriber; fixed
 	changed  chan struct{}     // says that something happened since it was last read
 
@@ -26,16 +27,21 @@ type tally struct {
 	handled    int // successful handler calls
 	confirmed  int // of those, the ones that the bus reported
 	duplicates int // successful calls beyond an event's first
+	surplus    int // of those, the ones that no trouble explains
 	strangers  int // calls with an event that is not in the register
 	retried    int
 	buried     int
 	settled    int // distinct events that were handled or buried
 }
 
-type mark struct{ handled, settled bool }
+type mark struct {
+	handled, settled bool
+	outages          int // of the subscriber, when its last call began
+	copies           int // that have explained a call
+}
 
 func newLedger(r *register, subscribers []string) *ledger {
-	l := &ledger{register: r, tallies: map[string]*tally{}, changed: make(chan struct{}, 1)}
+	l := &ledger{register: r, trouble: newTrouble(), tallies: map[string]*tally{}, changed: make(chan struct{}, 1)}
 	for _, name := range subscribers {
 		l.tallies[name] = &tally{}
 	}
@@ -62,15 +68,42 @@ func (l *ledger) published() int {
 	return l.count
 }
 
-// handled notes a successful call of the subscriber's handler.
-func (l *ledger) handled(subscriber string, position int) {
-	l.tallies[subscriber].mark(position, func(t *tally, m *mark) {
+// call is one of a subscriber's handler.
+type call struct {
+	subscriber string
+	outages    int // of the subscriber, when it began
+}
+
+// begin is called before the handler's work.
+func (l *ledger) begin(subscriber string) call {
+	return call{subscriber, l.trouble.outages(subscriber)}
+}
+
+// handled notes that the call has succeeded. One that repeats another is explained by a
+// connection that was lost in between, else by a copy of the event.
+func (l *ledger) handled(c call, position int) {
+	l.tallies[c.subscriber].mark(position, func(t *tally, m *mark) {
 		t.handled++
 		if m.handled {
 			t.duplicates++
+			switch {
+			case m.outages < c.outages:
+			case m.copies < l.trouble.copies(position):
+				m.copies++
+			default:
+				t.surplus++
+			}
 		}
-		m.handled = true
+		m.handled, m.outages = true, max(m.outages, c.outages)
 	})
+}
+
+// unexplained counts the calls that repeat another for no reason that is known.
+func (l *ledger) unexplained() (n int) {
+	for name, t := range l.tallies {
+		t.update(func(t *tally) { n += max(0, t.surplus-l.trouble.lapses(name)) })
+	}
+	return n
 }
 
 // stranger notes an event that is not in the register.
@@ -100,6 +133,10 @@ func (l *ledger) observer() eventbus.Observer {
 			l.settle(b.Subscriber, &b.Event, func(t *tally) { t.buried++ })
 		},
 		Skipped: func(s eventbus.Skipped) { l.settle(s.Subscriber, &s.Event, func(*tally) {}) },
+		Reconnected: func(r eventbus.Reconnected) {
+			l.trouble.reconnected(r.Subscriber)
+			l.notify()
+		},
 		Retried: func(r eventbus.Retried) {
 			if t, ok := l.tallies[r.Subscriber]; ok {
 				t.update(func(t *tally) { t.retried++ })

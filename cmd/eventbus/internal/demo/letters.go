@@ -3,8 +3,6 @@ package demo
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/seed-28af575d/eventbus/dlq"
@@ -29,11 +27,12 @@ type listing struct {
 	letters int
 	groups  map[letterKind]*letterGroup
 	dead    deadSet
+	ids     map[string]map[string]int // positions, -1 where it is not known, by subscriber and letter
 }
 
 // list goes through all letters of the queue, which it does not change.
 func (d *demo) list(ctx context.Context) (listing, error) {
-	l := listing{groups: map[letterKind]*letterGroup{}, dead: deadSet{}}
+	l := listing{groups: map[letterKind]*letterGroup{}, dead: deadSet{}, ids: map[string]map[string]int{}}
 	for letter, err := range d.queue.List(ctx, dlq.All) {
 		if err != nil {
 			return l, err
@@ -49,9 +48,16 @@ func (d *demo) list(ctx context.Context) (listing, error) {
 			l.groups[kind] = g
 		}
 		g.letters++
-		if position, ok := d.ledger.register.position(&letter.Event); ok {
+		position, ok := d.ledger.register.position(&letter.Event)
+		if !ok {
+			position = -1
+		} else {
 			l.dead.add(letter.Subscriber, position)
 		}
+		if l.ids[letter.Subscriber] == nil {
+			l.ids[letter.Subscriber] = map[string]int{}
+		}
+		l.ids[letter.Subscriber][letter.ID] = position
 	}
 	return l, nil
 }
@@ -73,9 +79,18 @@ func (l listing) sorted() []*letterGroup {
 	return groups
 }
 
+// letters lists again until the server has shown all of them.
+func (d *demo) letters(ctx context.Context) (l listing, err error) {
+	err = d.insist(ctx, func(ctx context.Context) error {
+		l, err = d.list(ctx)
+		return err
+	})
+	return l, err
+}
+
 // inspect lists the dead letters.
 func (d *demo) inspect(ctx context.Context) error {
-	found, err := d.list(ctx)
+	found, err := d.letters(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,34 +98,3 @@ func (d *demo) inspect(ctx context.Context) error {
 	d.con.say("%s", lettersText(found))
 	return nil
 }
-
-// repair fixes the biller, replays its letters and waits for what they come to.
-func (d *demo) repair(ctx context.Context) error {
-	d.cast.biller.fixed.Store(true)
-	mine := d.found.dead[billerName]
-	if len(mine) == 0 {
-		d.con.say("There is nothing to replay.\n")
-		return nil
-	}
-	settled := 0
-	d.ledger.tallies[billerName].update(func(t *tally) { settled = t.settled })
-	for position := range mine {
-		d.ledger.reopen(billerName, position)
-	}
-	d.con.begin("replaying", len(mine))
-	result, err := d.queue.Replay(ctx, dlq.Filter{Subscriber: billerName}, dlq.ReplayOptions{
-		Progress: func(r dlq.ReplayResult) { d.con.reach(r.Replayed) },
-	})
-	d.con.end()
-	d.replayed = result.Replayed
-	if err != nil {
-		return err
-	}
-	d.con.say("The biller is fixed: %s of %s replayed.\n", number(result.Replayed), count(result.Matched, "letter"))
-	if left := result.Matched - result.Replayed; left > 0 {
-		d.con.warn("%s could not be replayed: %v", count(left, "letter"), cmp.Or(errors.Join(result.Errors...), errNoReason))
-	}
-	return d.await(ctx, "handling again", map[string]int{billerName: settled - (len(mine) - result.Replayed)})
-}
-
-var errNoReason = fmt.Errorf("someone else has them, or they were replayed too often")

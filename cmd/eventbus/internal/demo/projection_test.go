@@ -25,6 +25,9 @@ func TestProjectionChecksOrder(t *testing.T) {
 		"misnumbered input":         {[]int64{5, 2, 2}, []int{0, 1, 2}, 0},
 		"misnumbered and late":      {[]int64{5, 2, 2}, []int{1, 0, 2}, 1},
 		"a duplicate is no trouble": {[]int64{1, 2, 3}, []int{0, 1, 1, 2}, 0},
+		"nor all again":             {[]int64{1, 2, 3}, []int{0, 1, 2, 0, 1, 2}, 0},
+		"nor without versions":      {[]int64{none, none, none}, []int{0, 1, 2, 0}, 0},
+		"the first of two is late":  {[]int64{1, 2, 3}, []int{0, 2, 1, 1}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRegister()

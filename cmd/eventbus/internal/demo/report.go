@@ -87,6 +87,9 @@ func more(n int, noun string) string {
 // text shows the totals.
 func (t Totals) text() string {
 	rows := [][]string{{"published", number(t.Published)}}
+	if t.PublishedAgain > 0 {
+		rows = append(rows, []string{"published again", number(t.PublishedAgain)})
+	}
 	for _, name := range subscriberNames() {
 		rows = append(rows, []string{"handled by the " + name, number(t.Handled[name])})
 	}
@@ -102,6 +105,24 @@ func (t Totals) text() string {
 		[]string{"events per second", number(int(t.EventsPerSecond))},
 	)
 	return table(rows)
+}
+
+// verdict is the sentence about sums that add up.
+func (t Totals) verdict() string {
+	once := " once"
+	if t.Duplicates > 0 {
+		once = ""
+	}
+	text := fmt.Sprintf("The sums add up: each of %s was handled%s by each of %s, in order within its aggregate, and no letter is left.",
+		count(t.Published, "event"), once, count(len(t.Handled), "subscriber"))
+	if t.PublishedAgain > 0 {
+		text += fmt.Sprintf("\nThe server did not confirm %s at first: published again, stored at least once.", count(t.PublishedAgain, "event"))
+	}
+	if t.Duplicates > 0 {
+		text += fmt.Sprintf("\n%s came again, as what was published again or under way when the connection was lost may: at least once is the promise.",
+			count(t.Duplicates, "delivery"))
+	}
+	return text
 }
 
 // json is the one object of --json.

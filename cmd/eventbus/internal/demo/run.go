@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -119,7 +120,13 @@ func (d *demo) finish(ctx context.Context, err error) int {
 		how = broken
 		d.con.warn("%v", err)
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	within := grace
+	if how == complete {
+		within += d.patience
+	} else { // somebody waits for the end, or the server has been away for long
+		d.patience = min(d.patience, hurry)
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	left, endErr := d.end(last)
 	if endErr != nil {
@@ -149,7 +156,7 @@ func (d *demo) end(ctx context.Context) (left listing, err error) {
 		errs = append(errs, s.Stop(ctx))
 	}
 	if d.queue != nil {
-		left, err = d.list(ctx)
+		left, err = d.letters(ctx)
 		errs = append(errs, err, d.remove(ctx))
 	}
 	errs = append(errs, d.bus.Shutdown(ctx))
@@ -159,15 +166,46 @@ func (d *demo) end(ctx context.Context) (left listing, err error) {
 // remove clears the backend of this run: its letters and, where that can be done,
 // its groups.
 func (d *demo) remove(ctx context.Context) error {
-	_, err := d.queue.Purge(ctx, dlq.All)
-	errs := []error{err}
+	errs := []error{d.insist(ctx, func(ctx context.Context) error {
+		_, err := d.queue.Purge(ctx, dlq.All)
+		return err
+	})}
 	if admin, ok := eventbus.As[eventbus.Admin](d.bus); ok && len(d.joined) == len(subscriberNames()) {
 		for _, name := range subscriberNames() {
-			errs = append(errs, admin.DeleteGroup(ctx, d.group+"."+name))
+			errs = append(errs, d.removeGroup(ctx, admin, d.group+"."+name))
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// removeGroup deletes the group. A server that was away may have done so without saying
+// it, or count a member that could not say that it has left.
+func (d *demo) removeGroup(ctx context.Context, admin eventbus.Admin, group string) error {
+	var refused error
+	err := d.insist(ctx, func(ctx context.Context) error {
+		err := admin.DeleteGroup(ctx, group)
+		if err == nil {
+			refused = nil
+			return nil
+		}
+		groups, listErr := admin.Groups(ctx)
+		switch {
+		case listErr == nil && !slices.Contains(groups, group):
+			refused = nil
+			return nil
+		case errors.Is(err, eventbus.ErrInvalid):
+			refused = err
+			return errMember
+		}
+		return err
+	})
+	if refused != nil {
+		return refused
+	}
+	return err
+}
+
+var errMember = errors.New("the group has a member")
 
 // report prints the totals and what is wrong with them.
 func (d *demo) report(left listing, how ending) int {
@@ -186,8 +224,7 @@ func (d *demo) report(left listing, how ending) int {
 		d.print(totals, "The sums do not add up:\n  "+strings.Join(faults, "\n  "), StatusFault)
 		return StatusFault
 	}
-	d.print(totals, fmt.Sprintf("The sums add up: each of %s was handled once by each of %s, in order within its aggregate, and no letter is left.",
-		count(totals.Published, "event"), count(len(totals.Handled), "subscriber")), StatusGood)
+	d.print(totals, totals.verdict(), StatusGood)
 	return StatusGood
 }
 

@@ -12,6 +12,10 @@ import (
 // defaultStall is how long the bus may be silent before the demo stops waiting.
 const defaultStall = 30 * time.Second
 
+// remoteStall is that for a bus on a server: it may be away for a while, and what it had
+// handed over before comes again when its lease has run out.
+const remoteStall = 90 * time.Second
+
 // errStalled is matched when the bus owes events and has fallen silent.
 var errStalled = errors.New("the bus has fallen silent")
 

@@ -65,10 +65,11 @@ func (c *cast) subscriber(name string, do work) eventbus.Subscriber {
 				c.ledger.stranger(name)
 				return nil
 			}
+			call := c.ledger.begin(name)
 			if err := do(ctx, e, position); err != nil {
 				return err
 			}
-			c.ledger.handled(name, position)
+			c.ledger.handled(call, position)
 			return nil
 		}),
 	}
@@ -82,6 +83,7 @@ type projection struct {
 	mu         sync.Mutex
 	types      map[string]int
 	last       map[aggregateKey]seen
+	came       []bool // by position
 	violations int
 }
 
@@ -97,12 +99,16 @@ func newProjection(r *register) *projection {
 
 // handle takes an event for a violation when its version is not above all that
 // were seen of its aggregate; where versions do not tell, its position. One that
-// comes a second time is a duplicate, and no violation.
+// comes a second time is a duplicate: it is not counted again, and no violation,
+// whatever has come in between.
 func (p *projection) handle(_ context.Context, e eventbus.DomainEvent, position int) error {
 	key := aggregateKey{e.AggregateType, e.AggregateID}
 	numbered := p.register.numbered(key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.knows(position) {
+		return nil
+	}
 	p.types[e.Type]++
 	if e.AggregateID == "" {
 		return nil
@@ -115,6 +121,16 @@ func (p *projection) handle(_ context.Context, e eventbus.DomainEvent, position 
 	}
 	p.last[key] = seen{version: max(before.version, e.AggregateVersion), position: max(before.position, position)}
 	return nil
+}
+
+// knows reports whether the event has come before, and remembers that it has now.
+func (p *projection) knows(position int) bool {
+	for len(p.came) <= position {
+		p.came = append(p.came, false)
+	}
+	before := p.came[position]
+	p.came[position] = true
+	return before
 }
 
 func (p *projection) outOfOrder() int {

@@ -32,7 +32,8 @@ func TestSumsThatDoNot(t *testing.T) {
 		"1 dead letter left":                    func(t *Totals, _ *facts) { t.LeftInDLQ++ },
 		"1 event out of order":                  func(t *Totals, _ *facts) { t.OrderViolations++ },
 		"1,000 deliveries lost":                 func(t *Totals, _ *facts) { t.Lost = 1000 },
-		"1 delivery handled more than once":     func(t *Totals, _ *facts) { t.Duplicates++ },
+		"1 delivery handled more than once":     func(_ *Totals, f *facts) { f.surplus++ },
+		"biller handled 9 of 10 events":         func(_ *Totals, f *facts) { f.repeated = map[string]int{"biller": 1} },
 		"1 event handled that nobody published": func(_ *Totals, f *facts) { f.strangers++ },
 	} {
 		totals, f := sums()
@@ -48,10 +49,9 @@ func TestLedgerMeasures(t *testing.T) {
 	for position := range 5 {
 		l.store(position)
 	}
-	l.handled("a", 0)
-	l.handled("a", 2)
-	l.handled("a", 2)
-	l.handled("a", 2)
+	for _, position := range []int{0, 2, 2, 2} {
+		l.handled(l.begin("a"), position)
+	}
 	l.stranger("a")
 	dead := deadSet{}
 	dead.add("a", 1)
@@ -59,6 +59,77 @@ func TestLedgerMeasures(t *testing.T) {
 	totals, f := l.sum(dead)
 	require.Equal(t, Totals{Published: 5, Handled: map[string]int{"a": 4}, Duplicates: 2, Lost: 2}, totals)
 	require.Equal(t, 1, f.strangers)
+}
+
+// What trouble explains is a duplicate all the same, and no fault.
+func TestLedgerExplainsDuplicates(t *testing.T) {
+	const again, lost, refused, lapse = "stored perhaps, and published again", "the connection was lost", "refused, and published again", "a lease ran out"
+	for _, c := range []struct {
+		between     []string // of two calls each
+		duplicates  int
+		unexplained int
+	}{
+		{nil, 0, 0},
+		{[]string{""}, 1, 1},
+		{[]string{again}, 1, 0},
+		{[]string{again, ""}, 2, 1},
+		{[]string{again, again}, 2, 0},
+		{[]string{lost}, 1, 0},
+		{[]string{lost, ""}, 2, 1},
+		{[]string{lost, lost, again}, 3, 0},
+		{[]string{again, lost}, 2, 0},
+		{[]string{refused}, 1, 1},
+		{[]string{lapse}, 1, 0},
+		{[]string{lapse, ""}, 2, 1},
+	} {
+		l := newLedger(newRegister(), []string{"a", "b"})
+		l.store(0)
+		l.trouble.publishAgain(7, true)
+		l.trouble.reconnected("b")
+		l.handled(l.begin("a"), 0)
+		for _, what := range c.between {
+			switch what {
+			case again, refused:
+				l.trouble.publishAgain(0, what == again)
+			case lost:
+				l.trouble.reconnected("a")
+			case lapse:
+				l.trouble.lapse("a", 1)
+			}
+			l.handled(l.begin("a"), 0)
+		}
+		totals, f := l.sum(deadSet{})
+		require.Equal(t, c.duplicates, totals.Duplicates, c)
+		require.Equal(t, c.unexplained, f.surplus, c)
+		require.Equal(t, c.duplicates, f.repeated["a"], c)
+	}
+}
+
+// A handler that began before the connection was lost may end after it is back.
+func TestLedgerLooksAtTheBeginningOfACall(t *testing.T) {
+	l := newLedger(newRegister(), []string{"a"})
+	first := l.begin("a")
+	l.trouble.reconnected("a")
+	l.handled(first, 0)
+	l.handled(l.begin("a"), 0)
+	require.Zero(t, l.unexplained())
+	l.handled(l.begin("a"), 0)
+	require.Equal(t, 1, l.unexplained())
+}
+
+func TestVerdict(t *testing.T) {
+	totals, _ := sums()
+	require.Equal(t, "The sums add up: each of 10 events was handled once by each of 4 subscribers, in order within its aggregate, and no letter is left.",
+		totals.verdict())
+	require.NotContains(t, totals.text(), "again")
+	totals.PublishedAgain = 3
+	require.Contains(t, totals.verdict(), "was handled once by each")
+	require.Contains(t, totals.verdict(), "\nThe server did not confirm 3 events at first")
+	require.Regexp(t, `^  published +10\n  published again +3\n`, totals.text())
+	require.Contains(t, totals.json(), `"published":10,"published_again":3,`)
+	totals.Duplicates = 1
+	require.Contains(t, totals.verdict(), "was handled by each")
+	require.Contains(t, totals.verdict(), "\n1 delivery came again, as ")
 }
 
 func TestObjectOfTheTotals(t *testing.T) {
