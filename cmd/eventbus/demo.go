@@ -38,6 +38,9 @@ Examples:
   eventbus demo --bus redis://localhost:6379
   zcat log.gz | eventbus demo --events - --json | jq .events_per_second
 
+A server may be away for up to a minute: what it did not confirm is published again, and duplicates that come of it
+are counted and no fault.
+
 Exit status: 0 when the sums add up, 1 when they do not or something failed, 2 for bad input lines or wrong usage,
 130 when interrupted; a second Ctrl-C ends at once.`
 }

@@ -63,18 +63,32 @@ func openRedis(server *redis.Options, o eventbus.Options) (eventbus.EventBus, er
 	return b, nil
 }
 
-// Shutdown ends the bus and removes what it has left on the server.
+// Shutdown ends the bus and removes what it has left on the server: while ctx lasts, and
+// for 5 s at least.
 func (b *onRedis) Shutdown(ctx context.Context) error {
-	err := b.Bus.Shutdown(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	keys := b.client.Scan(ctx, 0, "*"+b.prefix+"*", 1000).Iterator()
-	for keys.Next(ctx) {
-		_ = b.client.Unlink(ctx, keys.Val()) // or it stands in the next answer
+	until := time.Now().Add(5 * time.Second)
+	if end, ok := ctx.Deadline(); ok && end.After(until) {
+		until = end
 	}
-	left := keys.Err()
+	err := b.Bus.Shutdown(ctx)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
+	defer cancel()
+	left := b.remove(ctx)
+	for p := newPatience(time.Until(until)); left != nil && p.rest(ctx); {
+		left = b.remove(ctx)
+	}
 	if left != nil {
 		left = fmt.Errorf("keys of %s may be left: %w", b.prefix, left)
 	}
 	return errors.Join(err, left, b.client.Close())
+}
+
+// remove removes the bus's keys.
+func (b *onRedis) remove(ctx context.Context) error {
+	var errs []error
+	keys := b.client.Scan(ctx, 0, "*"+b.prefix+"*", 1000).Iterator()
+	for keys.Next(ctx) {
+		errs = append(errs, b.client.Unlink(ctx, keys.Val()).Err())
+	}
+	return errors.Join(append(errs, keys.Err())...)
 }
