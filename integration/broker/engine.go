@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -24,6 +25,12 @@ var engine = sync.OnceValues(func() (*testcontainers.DockerClient, error) {
 		if err := os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1"); err != nil {
 			return nil, err
 		}
+	}
+	// The library knows processes with the same parent as one session with one reaper. That
+	// one stays as long as any of them does, and goes ten seconds after the last: a test
+	// binary that begins just then finds it going, and has none.
+	if err := os.Setenv("TESTCONTAINERS_SESSION_ID", rand.Text()); err != nil {
+		return nil, err
 	}
 	tclog.SetDefault(tclog.NewNoopLogger())
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -159,8 +160,27 @@ func (o *orphan) Cleanup(func())            {}
 func (o *orphan) Fatal(args ...any)         { panic(args) }
 func (o *orphan) Fatalf(f string, a ...any) { panic(append([]any{f}, a...)) }
 
+// TestTheContainersOfAKilledProcessAreRemoved: also while another one goes on that was
+// started by the same process, as the test binaries of one go test are.
 func TestTheContainersOfAKilledProcessAreRemoved(t *testing.T) {
 	broker.NeedDocker(t)
+	killed, killedBroker := forgetful(t)
+	_, goesOnBroker := forgetful(t)
+	killed.Kill()
+	require.NoError(t, killedBroker.SetDeadline(time.Now().Add(time.Minute)))
+	_, err := killedBroker.Read(make([]byte, 1))
+	require.ErrorIs(t, err, io.EOF, "the server has ended")
+	_, err = fmt.Fprint(goesOnBroker, "PING\r\n")
+	require.NoError(t, err)
+	answer := make([]byte, 7)
+	_, err = io.ReadFull(goesOnBroker, answer)
+	require.NoError(t, err, "the other's goes on")
+	require.Equal(t, "+PONG\r\n", string(answer))
+}
+
+// forgetful is a process with a broker that it will not remove, and a connection to it.
+func forgetful(t *testing.T) (*process.Worker, net.Conn) {
+	t.Helper()
 	file := t.TempDir() + "/addr"
 	w := process.Start(t, process.Spec{Role: "forget", Args: process.Args{"file": file}})
 	w.Ready()
@@ -168,9 +188,7 @@ func TestTheContainersOfAKilledProcessAreRemoved(t *testing.T) {
 	require.NoError(t, err)
 	c, err := net.Dial("tcp", string(addr))
 	require.NoError(t, err)
-	defer c.Close()
-	w.Kill()
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	require.NoError(t, c.SetDeadline(time.Now().Add(time.Minute)))
-	_, err = c.Read(make([]byte, 1))
-	require.ErrorIs(t, err, io.EOF, "the server has ended")
+	return w, c
 }
