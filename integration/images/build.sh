@@ -8,16 +8,23 @@ context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 log=$context.log
 
-# The others stand on a small Debian of our own, since there is no registry to take one from.
+# The others stand on a small Debian of our own, since there is no registry to take one from. It has its name only once
+# it is whole: what is imported from a pipe that broke is an image too, an empty one.
 base() {
-	docker image inspect "$base" >/dev/null 2>&1 && return
+	local made mark
+	mark=$(find base -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c 1-16)
+	[ "$(label_of "$base")" = "$mark" ] && return
 	need mmdebstrap mmdebstrap debian-archive-keyring
 	local mirror
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | grep debian | head -n 1 || true)
-	mmdebstrap --quiet --variant=apt --dpkgopt=base/dpkg.cfg --aptopt=base/apt.conf "$release" - \
+	if ! made=$(mmdebstrap --quiet --variant=apt --dpkgopt=base/dpkg.cfg --aptopt=base/apt.conf "$release" - \
 		"${mirror:-http://deb.debian.org/debian}" 2>"$log" |
-		docker import -c 'ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8' - "$base" >/dev/null ||
-		{ tail -n 15 "$log" >&2; fail "the base image could not be made; the whole output is in $log"; }
+		docker import -c 'ENV DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8' -c "LABEL $LABEL=$mark" - 2>>"$log"); then
+		[ -z "$made" ] || docker image rm "$made" >/dev/null
+		tail -n 15 "$log" >&2
+		fail "the base image could not be made; the whole output is in $log"
+	fi
+	docker tag "$made" "$base"
 }
 
 # Kafka has no Debian package: its jars come from Maven Central.

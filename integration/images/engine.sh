@@ -3,11 +3,17 @@
 # Only root can start or install; everybody else is told what is missing.
 source "$(dirname "$0")/lib.sh"
 
-answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
-
-why_not() { # the engine's client on why it cannot reach the engine
-	docker version --format '{{.Server.Version}}' 2>&1 >/dev/null | tail -n 1
+# ask prints the engine's version, or fails. An engine that hangs would be waited for without an end.
+ask() {
+	local status=0
+	limit 20 docker version --format '{{.Server.Version}}' || status=$?
+	[ $status != 124 ] || echo 'it accepts connections, and says nothing for 20 s' >&2
+	return $status
 }
+
+answers() { ask >/dev/null 2>&1; }
+
+why_not() { ask 2>&1 >/dev/null | tail -n 1; } # the engine's client on why it cannot reach the engine
 
 without_docker() {
 	fail "$*. The tests on Redis, RabbitMQ and Kafka need Docker; make check covers formatting, vet, lint and the tests" \
@@ -23,7 +29,8 @@ start_engine() {
 		setsid dockerd --ip 127.0.0.1 >"$log" 2>&1 </dev/null 8>&- &
 		say "starting dockerd, process $!, log $log"
 	fi
-	for _ in $(seq 240); do
+	local end=$((SECONDS + 60))
+	while [ $SECONDS -lt $end ]; do
 		answers && return
 		sleep 0.25
 	done

@@ -4,9 +4,11 @@
 # again only when their recipe here has changed.
 source "$(dirname "$0")/lib.sh"
 
-# One at a time on a machine: two runs would build the same image twice.
-exec 8>"${TMPDIR:-/tmp}/eventbus-brokers-$(id -u).lock"
-flock 8
+# One at a time on a machine: two runs would build the same image twice. macOS has no flock, and pulls.
+if command -v flock >/dev/null; then
+	exec 8>"${TMPDIR:-/tmp}/eventbus-brokers-$(id -u).lock"
+	flock -n 8 || { say 'waiting for another make brokers'; flock 8; }
+fi
 
 ./engine.sh
 
@@ -20,16 +22,14 @@ recipe() {
 	} | sha256sum | cut -c 1-16
 }
 
-label_of() { docker image inspect -f "{{index .Config.Labels \"$LABEL\"}}" "$1" 2>/dev/null; }
-
 # The first missing image finds out whether a registry answers; one that hangs counts as one that does not.
 registry=unknown
 pull() {
 	if [ "$registry" = unknown ]; then
 		registry=answers
-		timeout 30 docker pull -q "$REAPER" >/dev/null 2>&1 || registry=silent
+		limit 30 docker pull -q "$REAPER" >/dev/null 2>&1 || registry=silent
 	fi
-	[ "$registry" = answers ] && { say "pulling $1"; timeout 900 docker pull -q "$1" >/dev/null; }
+	[ "$registry" = answers ] && { say "pulling $1"; limit 900 docker pull -q "$1" >/dev/null; }
 }
 
 ensure() { # ensure NAME TAG [RELEASE of Debian that has this version]

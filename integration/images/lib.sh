@@ -26,6 +26,14 @@ fail() { # fail SENTENCE...: the last thing that the user reads
 
 is_root() { [ "$(id -u)" = 0 ]; }
 
+# limit SECONDS COMMAND...: ends it with status 124 when the time is up. macOS has no timeout.
+limit() {
+	if command -v timeout >/dev/null; then timeout "$@"; else shift && "$@"; fi
+}
+
+# label_of IMAGE: its label, empty if it has none; fails if there is no such image
+label_of() { docker image inspect -f "{{index .Config.Labels \"$LABEL\"}}" "$1" 2>/dev/null; }
+
 # need COMMAND PACKAGE...: makes sure of a command, from the distribution's packages when we are root
 need() {
 	local command=$1
