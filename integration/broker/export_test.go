@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +16,9 @@ func Names(t *testing.T, s Space) []string {
 	require.NoError(t, err)
 	return names
 }
+
+// Sweep is the clean-up of the test's part.
+func Sweep(ctx context.Context, s Space) error { return s.sweep(ctx) }
 
 // ContainerID is the engine's name of the container.
 func (n *Node) ContainerID() string { return n.box.id() }

@@ -42,7 +42,8 @@ func (m management) do(ctx context.Context, method, path string) ([]byte, error)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotFound {
+	gone := method == http.MethodDelete && resp.StatusCode == http.StatusNotFound
+	if err == nil && resp.StatusCode >= 300 && !gone {
 		err = fmt.Errorf("the management interface: %s %s: %s", method, path, resp.Status)
 	}
 	return body, err

@@ -95,9 +95,22 @@ func TestAWrongAddressFailsSoonAndKeepsThePassword(t *testing.T) {
 			require.NotContains(t, out, "does not answer", "%s is refused before any I/O", wrong)
 		}
 	}
-	refused := "amqp://user:geheim@" + broker.Use(t, broker.RabbitMQ).Addr
-	out, err := elsewhere(t, sharing+"RabbitMQ", "EVENTBUS_TEST_RABBITMQ="+refused)
+	rabbit := broker.Use(t, broker.RabbitMQ)
+	out, err := elsewhere(t, sharing+"RabbitMQ", "EVENTBUS_TEST_RABBITMQ=amqp://user:geheim@"+rabbit.Addr)
 	require.Error(t, err)
 	require.Contains(t, out, "username or password not allowed")
 	require.NotContains(t, out, "geheim")
+	out, err = elsewhere(t, sharing+"RabbitMQ", "EVENTBUS_TEST_RABBITMQ="+rabbit.Addr, "EVENTBUS_TEST_RABBITMQ_API="+rabbit.API+"/elsewhere")
+	require.Error(t, err)
+	require.Contains(t, out, "the management interface: GET /api/overview: 404")
+}
+
+func TestAnAddressMayHaveAUserAndAPartOfTheServer(t *testing.T) {
+	for k, addr := range map[broker.Kind]string{
+		broker.Redis:    "default:any@" + broker.Use(t, broker.Redis).Addr + "/3",
+		broker.RabbitMQ: "guest:guest@" + broker.Use(t, broker.RabbitMQ).Addr + "/%2F",
+	} {
+		out, err := elsewhere(t, sharing+k.String(), variables[k]+"="+addr, "EVENTBUS_TEST_RABBITMQ_API="+broker.Use(t, broker.RabbitMQ).API)
+		require.NoError(t, err, out)
+	}
 }

@@ -36,7 +36,7 @@ func (rabbitProtocol) at(ports []int) Server {
 
 func (rabbitProtocol) parse(value string) (Server, error) {
 	if !strings.Contains(value, "://") {
-		value = "amqp://guest:guest@" + value + "/"
+		value = "amqp://" + value // which means guest's, and the vhost /
 	}
 	u, err := amqp.ParseURI(value)
 	if err != nil || u.Host == "" {

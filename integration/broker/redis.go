@@ -49,7 +49,7 @@ func (redisProtocol) use(s Server, f func(*redis.Client) error) (err error) {
 	if err != nil {
 		return err
 	}
-	o.MaxRetries = -1
+	o.MaxRetries, o.DialerRetries = -1, 1
 	c := redis.NewClient(o)
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return f(c)

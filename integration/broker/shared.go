@@ -49,10 +49,14 @@ func outside(ctx context.Context, p protocol, value string) (Server, error) {
 	if err != nil {
 		return Server{}, fmt.Errorf("broker: %s: %w", p.variable(), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := p.ready(ctx, s); err != nil {
 		return Server{}, fmt.Errorf("broker: %s at %s, as %s says, does not answer (unset it to use a container): %w",
+			p.name(), s.Addr, p.variable(), err)
+	}
+	if _, err := p.names(ctx, s, prefix); err != nil {
+		return Server{}, fmt.Errorf("broker: %s at %s, as %s says, does not list what a test would have to remove: %w",
 			p.name(), s.Addr, p.variable(), err)
 	}
 	return s, nil

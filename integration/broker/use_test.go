@@ -1,9 +1,11 @@
 package broker_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,4 +48,23 @@ func TestPortsAreFreeAndBelowThoseOfOutgoingConnections(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, l.Close())
 	}
+}
+
+func TestACleanUpThatFailsSaysWhatIsLeftAndWhy(t *testing.T) {
+	b := broker.Start(t, broker.Redis, broker.Options{})
+	s := broker.Space{Server: b.Server, Prefix: "eventbus-test-left"}
+	b.Exec("redis-cli", "EVAL", "for i = 1, 5000 do redis.call('SET', KEYS[1] .. i, 'value') end", "1", s.Prefix)
+	b.Exec("redis-cli", "ACL", "SETUSER", "default", "-unlink")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	err := broker.Sweep(ctx, s)
+	require.ErrorContains(t, err, " and 4990 more: NOPERM")
+	require.Less(t, len(err.Error()), 1000)
+
+	b.Exec("redis-cli", "ACL", "SETUSER", "default", "+unlink")
+	require.NoError(t, broker.Sweep(t.Context(), s))
+	b.Stop()
+	began := time.Now()
+	require.ErrorContains(t, broker.Sweep(t.Context(), s), "it does not answer: dial tcp "+b.Addr)
+	require.Less(t, time.Since(began), 30*time.Second)
 }
