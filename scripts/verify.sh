@@ -46,6 +46,7 @@ brokers() {
 	integration/images/ensure.sh && return
 	[ -n "${EVENTBUS_TEST_REDIS:-}" ] && [ -n "${EVENTBUS_TEST_RABBITMQ:-}" ] && [ -n "${EVENTBUS_TEST_KAFKA:-}" ] || return 1
 	EVENTBUS_TEST_WITHOUT_DOCKER=$(mktemp)
+	trap 'rm -f "$EVENTBUS_TEST_WITHOUT_DOCKER"' EXIT
 	export EVENTBUS_TEST_WITHOUT_DOCKER
 	printf 'Going on with the brokers at the addresses given; tests that harm one are not run.\n'
 }
