@@ -10,6 +10,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	process.Work(process.Roles{"forget": forget})
+	process.Work(process.Roles{"forget": forget, "take ports": takePorts})
 	goleak.VerifyTestMain(broker.Main(m))
 }

@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/integration/process"
 )
 
 func TestABrokerIsSharedAndEachTestCleansUpItsPart(t *testing.T) {
@@ -48,6 +52,35 @@ func TestPortsAreFreeAndBelowThoseOfOutgoingConnections(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, l.Close())
 	}
+}
+
+func TestNoTwoProcessesGetTheSamePort(t *testing.T) {
+	file := t.TempDir() + "/ports"
+	other := process.Start(t, process.Spec{Role: "take ports", Args: process.Args{"file": file}})
+	other.Ready()
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	theirs := strings.Fields(string(b))
+	require.Len(t, theirs, 500)
+	ours, err := broker.FreePorts(500)
+	require.NoError(t, err)
+	for _, port := range ours {
+		require.NotContains(t, theirs, strconv.Itoa(port))
+	}
+}
+
+// takePorts takes ports, and uses none, as whoever has stopped a broker does.
+func takePorts(ctx context.Context, args process.Args) error {
+	taken, err := broker.FreePorts(500)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(args["file"], []byte(strings.Trim(fmt.Sprint(taken), "[]")), 0o600); err != nil {
+		return err
+	}
+	process.Ready(ctx)
+	<-ctx.Done()
+	return nil
 }
 
 func TestACleanUpThatFailsSaysWhatIsLeftAndWhy(t *testing.T) {
