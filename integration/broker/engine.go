@@ -5,8 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,13 +16,28 @@ import (
 	tclog "github.com/testcontainers/testcontainers-go/log"
 )
 
+// elsewhere says that the engine runs on another machine, on whose 127.0.0.1 ports would be.
+func elsewhere(dockerHost string) error {
+	u, err := url.Parse(dockerHost)
+	if err != nil || u.Scheme == "" || u.Scheme == "unix" || u.Scheme == "npipe" {
+		return nil // what is no address at all, the library says
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("broker: the Docker engine at %s is on another machine: the tests look for their brokers at 127.0.0.1; use an engine here, or name brokers that run already", u.Host)
+}
+
 var errNoEngine = errors.New("broker: no Docker engine answers")
 
 // engine returns a client of the Docker engine, one for the process.
 var engine = sync.OnceValues(func() (*testcontainers.DockerClient, error) {
 	// Tests dial 127.0.0.1, where the ports are. Inside a container testcontainers-go would
 	// look for them, and for its reaper's, at the gateway.
-	if os.Getenv("TESTCONTAINERS_HOST_OVERRIDE") == "" && !strings.HasPrefix(os.Getenv("DOCKER_HOST"), "tcp") {
+	if err := elsewhere(os.Getenv("DOCKER_HOST")); err != nil {
+		return nil, err
+	}
+	if os.Getenv("TESTCONTAINERS_HOST_OVERRIDE") == "" {
 		if err := os.Setenv("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1"); err != nil {
 			return nil, err
 		}

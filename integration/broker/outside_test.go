@@ -58,6 +58,12 @@ func TestWithoutAnEngineAndAnAddressTheTestFails(t *testing.T) {
 	require.Contains(t, out, "EVENTBUS_TEST_REDIS")
 }
 
+func TestAnEngineElsewhereIsRefusedAtOnce(t *testing.T) {
+	out, err := elsewhere(t, sharing+"Redis", "DOCKER_HOST=tcp://192.0.2.1:2375")
+	require.Error(t, err)
+	require.Contains(t, out, "192.0.2.1:2375 is on another machine")
+}
+
 func TestAWrongAddressFailsSoonAndKeepsThePassword(t *testing.T) {
 	deaf, err := net.Listen("tcp", "127.0.0.1:0") // connects, and never says a word
 	require.NoError(t, err)
