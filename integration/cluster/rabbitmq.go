@@ -24,6 +24,12 @@ cluster_partition_handling = pause_minority
 net_ticktime = 10
 `
 
+// rabbitCommand begins in a directory that the server can write to. A node that starts while
+// others wait for it first compares its database with theirs, and for that opens an empty one
+// where it was started. In the image that is /, so it would end with "Cannot create Mnesia
+// dir", and the cluster would not come back as a whole.
+var rabbitCommand = []string{"sh", "-c", "cd /var/lib/rabbitmq && exec docker-entrypoint.sh rabbitmq-server"}
+
 // RabbitMQCluster is three nodes. A quorum queue has a member on each.
 type RabbitMQCluster struct {
 	t testing.TB
@@ -46,6 +52,7 @@ func RabbitMQ(t testing.TB) *RabbitMQCluster {
 		specs = append(specs, broker.Spec{
 			Name: fmt.Sprintf("RabbitMQ node %d", i+1), Image: broker.RabbitMQ.Image(),
 			Ports: map[string]int{"5672/tcp": server, "15672/tcp": api},
+			Cmd:   rabbitCommand,
 			Files: []broker.File{
 				{Path: "/etc/rabbitmq/conf.d/20-cluster.conf", Content: rabbitConf, Mode: 0o644},
 				{Path: "/var/lib/rabbitmq/.erlang.cookie", Content: strings.ToUpper(network.Name), Mode: 0o600},
