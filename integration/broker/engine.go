@@ -19,8 +19,11 @@ import (
 // elsewhere says that the engine runs on another machine, on whose 127.0.0.1 ports would be.
 func elsewhere(dockerHost string) error {
 	u, err := url.Parse(dockerHost)
-	if err != nil || u.Scheme == "" || u.Scheme == "unix" || u.Scheme == "npipe" {
-		return nil // what is no address at all, the library says
+	if err != nil {
+		return fmt.Errorf("broker: DOCKER_HOST: %w", err)
+	}
+	if u.Scheme == "" || u.Scheme == "unix" || u.Scheme == "npipe" {
+		return nil
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
