@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -78,21 +79,12 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 		if s := m.next(); s != nil {
 			return s, nil
 		}
-		if err := m.discover(ctx, ""); err != nil {
-			return nil, fmt.Errorf("redisbus: look for topics: %w", typed(err))
-		}
-		wait, err := m.promote(ctx)
-		if err == nil {
-			err = m.present(ctx, absent)
-		}
-		if err == nil {
-			err = m.tidy(ctx)
+		wait, err := m.round(ctx)
+		if m.some() {
+			continue
 		}
 		if err != nil {
 			return nil, err
-		}
-		if m.some() {
-			continue
 		}
 		timer := time.NewTimer(min(wait, lookout))
 		select {
@@ -138,6 +130,7 @@ func (m *member) discover(ctx context.Context, start string) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, topic := range topics {
 		if m.knows(topic) {
 			continue
@@ -148,11 +141,12 @@ func (m *member) discover(ctx context.Context, start string) error {
 			}
 		}
 		if err := t.enter(ctx, topic, m.group.Name, start); err != nil {
-			return err
+			errs = append(errs, err)
+			continue
 		}
 		m.add(topic)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (m *member) knows(topic string) bool {
@@ -177,25 +171,6 @@ func (m *member) topics() (topics []string) {
 		topics = append(topics, topic)
 	}
 	return topics
-}
-
-// promote puts what is due into the group's streams, and returns when it is to be
-// called next.
-func (m *member) promote(ctx context.Context) (time.Duration, error) {
-	t := m.transport
-	next := time.Duration(1<<63 - 1)
-	for _, topic := range m.topics() {
-		own := t.names.own(topic, m.group.Name)
-		answer, err := t.clients.run(ctx, promoteScript, []string{own.stream, own.later(), own.held()},
-			promoted, own.movedPrefix(), moveMemory.Milliseconds())
-		if err != nil {
-			return 0, fmt.Errorf("redisbus: retries that are due cannot be moved to %s: %w", own.stream, typed(err))
-		}
-		if wait, _ := answer.(int64); wait >= 0 {
-			next = min(next, time.Duration(wait)*time.Millisecond)
-		}
-	}
-	return next, nil
 }
 
 // later tells the members of the group that something was put aside for them.

@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -33,19 +34,20 @@ func (m *member) tidy(ctx context.Context) error {
 		return nil
 	}
 	m.tidied = time.Now()
+	var errs []error
 	for _, topic := range m.topics() {
 		own := m.transport.names.own(topic, m.group.Name)
 		for _, stream := range []string{m.transport.names.stream(topic), own.stream} {
 			_, err := m.transport.clients.run(ctx, consumersScript, []string{stream}, m.group.Name, stale.Milliseconds())
 			if err != nil && !noGroup(err) && reply(err) != "ERR" {
-				return fmt.Errorf("redisbus: remove old consumers of %s: %w", stream, typed(err))
+				errs = append(errs, fmt.Errorf("redisbus: remove old consumers of %s: %w", stream, typed(err)))
 			}
 		}
 		if err := m.transport.trim(ctx, topic); err != nil {
-			return fmt.Errorf("redisbus: trim %s: %w", topic, typed(err))
+			errs = append(errs, fmt.Errorf("redisbus: trim %s: %w", topic, typed(err)))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // consumersScript removes consumers that are idle and have nothing pending.

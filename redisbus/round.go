@@ -1,0 +1,66 @@
+package redisbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// round does what is to be done now and then, and returns when there is more to promote. What
+// is wrong with one thing, or with one topic, stops no other: a full memory refuses the sign of
+// life, and must not keep the member from trimming.
+func (m *member) round(ctx context.Context) (time.Duration, error) {
+	found := m.discover(ctx, "")
+	if found != nil {
+		found = fmt.Errorf("redisbus: look for topics: %w", typed(found))
+	}
+	wait, err := m.promote(ctx)
+	return wait, errors.Join(found, err, m.present(ctx, absent), m.tidy(ctx))
+}
+
+// promote puts what is due into the group's streams, and returns when it is to be
+// called next.
+func (m *member) promote(ctx context.Context) (time.Duration, error) {
+	t := m.transport
+	next := time.Duration(1<<63 - 1)
+	var errs []error
+	for _, topic := range m.topics() {
+		own := t.names.own(topic, m.group.Name)
+		answer, err := t.clients.run(ctx, promoteScript, []string{own.stream, own.later(), own.held()},
+			promoted, own.movedPrefix(), moveMemory.Milliseconds())
+		if err != nil {
+			errs = append(errs, fmt.Errorf("redisbus: retries that are due cannot be moved to %s: %w", own.stream, typed(err)))
+			continue
+		}
+		if wait, _ := answer.(int64); wait >= 0 {
+			next = min(next, time.Duration(wait)*time.Millisecond)
+		}
+	}
+	return next, errors.Join(errs...)
+}
+
+const (
+	// absent is how long a member may give no sign of life and still be one.
+	absent = 5 * time.Second
+	// unopened is that for one that is not started yet.
+	unopened = time.Minute
+)
+
+// presentScript writes down until when a member is one, and forgets those that are gone.
+var presentScript = redis.NewScript(luaNow + `
+redis.call('ZADD', KEYS[1], now() + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now() - 60000)
+return 1`)
+
+// present is the member's sign of life.
+func (m *member) present(ctx context.Context, lasts time.Duration) error {
+	t := m.transport
+	_, err := t.clients.run(ctx, presentScript, []string{t.names.members(m.group.Name)}, m.name, lasts.Milliseconds())
+	if err != nil {
+		return fmt.Errorf("redisbus: sign of life of %s: %w", m.group.Name, typed(err))
+	}
+	return nil
+}
