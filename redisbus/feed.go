@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,12 +20,15 @@ type feedOf struct {
 	topic    string
 	consumer string
 	streams  [2]string // fromTopic, fromOwn
-	buffer   []*engine.Delivery
+	portion  portion
+
+	mu     sync.Mutex
+	buffer []*engine.Delivery // what was read and not handed out yet
 }
 
-func newFeedOf(m *member, topic, consumer string) feedOf {
+func newFeedOf(m *member, topic, consumer string) *feedOf {
 	n := m.transport.names
-	return feedOf{
+	return &feedOf{
 		member: m, topic: topic, consumer: consumer,
 		streams: [2]string{fromTopic: n.stream(topic), fromOwn: n.own(topic, m.group.Name).stream},
 	}
@@ -32,10 +38,66 @@ func (f *feedOf) clients() *clients { return f.member.transport.clients }
 
 // hand returns what was read and not handed out yet, at most so many.
 func (f *feedOf) hand(most int) []*engine.Delivery {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	n := min(len(f.buffer), max(most, 1))
 	ds := f.buffer[:n:n]
 	f.buffer = f.buffer[n:]
 	return ds
+}
+
+func (f *feedOf) put(d *engine.Delivery) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.buffer = append(f.buffer, d)
+}
+
+func (f *feedOf) empty() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.buffer) == 0
+}
+
+// inStock are the receipts of what is in the buffer.
+func (f *feedOf) inStock() (rs []engine.Receipt) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.buffer {
+		rs = append(rs, d.Receipt)
+	}
+	return rs
+}
+
+// discard takes what others have out of the buffer.
+func (f *feedOf) discard(lost []engine.Receipt) {
+	if len(lost) == 0 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.buffer = slices.DeleteFunc(f.buffer, func(d *engine.Delivery) bool { return slices.Contains(lost, d.Receipt) })
+}
+
+// portion is how many entries are asked for at once: fewer when an answer has not come in
+// time, or a slow line would never bring one.
+type portion struct{ most int } // zero: any number
+
+func (p *portion) of(n int) int {
+	n = max(n, 1)
+	if p.most > 0 {
+		return min(n, p.most)
+	}
+	return n
+}
+
+func (p *portion) came(asked int, err error) {
+	var late net.Error
+	switch {
+	case errors.As(err, &late) && late.Timeout():
+		p.most = max(asked/4, 1)
+	case err == nil && p.most > 0 && asked == p.most:
+		p.most += max(p.most/8, 1)
+	}
 }
 
 // byStream sorts receipts: the IDs of each of the streams.
@@ -84,9 +146,11 @@ return lost`)
 // kept is how many leases one script extends: a few hundred microseconds of the server.
 const kept = 200
 
-// Keep extends the leases, and returns those that others have.
+// Keep extends the leases, those of what waits in the buffer too, and returns those that
+// others have.
 func (f *feedOf) Keep(ctx context.Context, rs []engine.Receipt) (lost []engine.Receipt, err error) {
-	for which, ids := range byStream(rs) {
+	defer func() { f.discard(lost) }()
+	for which, ids := range byStream(append(f.inStock(), rs...)) {
 		for len(ids) > 0 {
 			n := min(kept, len(ids))
 			answer, err := f.clients().run(ctx, keepScript, []string{f.streams[which]},
@@ -106,20 +170,20 @@ func (f *feedOf) Keep(ctx context.Context, rs []engine.Receipt) (lost []engine.R
 }
 
 // leaveScript gives back what the consumer has not acknowledged, at most so many at a
-// time: others may take it over at once. It returns how many are left, and removes the
-// consumer when none is and there was none to give back.
+// time and from an ID on: others may take it over at once. It returns where to go on, or
+// "", and removes the consumer when there was nothing to give back.
 var leaveScript = redis.NewScript(`
-local p = redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', ARGV[4], ARGV[2])
+local p = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[5], '+', ARGV[4], ARGV[2])
 if #p == 0 then
-	redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
-	return 0
+	if ARGV[5] == '-' then redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2]) end
+	return ''
 end
 local last = p[#p][1]
 local claim = {'XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0}
 for _, e in ipairs(p) do claim[#claim + 1] = e[1] end
 for _, x in ipairs({'IDLE', ARGV[3], 'JUSTID'}) do claim[#claim + 1] = x end
 redis.call(unpack(claim))
-return #p`)
+return #p < tonumber(ARGV[4]) and '' or '(' .. last`)
 
 // long is the idle time of what was given back, in ms: longer than any lease.
 const long = 86_400_000
@@ -128,9 +192,12 @@ const long = 86_400_000
 func (f *feedOf) leave(ctx context.Context) error {
 	var errs []error
 	for _, stream := range f.streams {
-		_, err := f.clients().run(ctx, leaveScript, []string{stream}, f.member.group.Name, f.consumer, long, 1000)
-		if err != nil && !noGroup(err) {
-			errs = append(errs, fmt.Errorf("redisbus: give back what was not handled in %s: %w", stream, typed(err)))
+		for from := "-"; from != ""; {
+			answer, err := f.clients().run(ctx, leaveScript, []string{stream}, f.member.group.Name, f.consumer, long, 1000, from)
+			if err != nil && !noGroup(err) {
+				errs = append(errs, fmt.Errorf("redisbus: give back what was not handled in %s: %w", stream, typed(err)))
+			}
+			from, _ = answer.(string)
 		}
 	}
 	return errors.Join(errs...)

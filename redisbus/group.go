@@ -73,13 +73,13 @@ return before or ''`)
 // enter makes sure of the group in the topic, and of the stream that is for it alone.
 func (t *transport) enter(ctx context.Context, topic, group, at string) error {
 	c := t.clients.commands
-	if err := c.SAdd(ctx, t.names.topics(), topic).Err(); err != nil {
+	if _, err := ask(ctx, t.clients, func() (int64, error) { return c.SAdd(ctx, t.names.topics(), topic).Result() }); err != nil {
 		return err
 	}
 	for _, s := range []struct{ key, at string }{
 		{t.names.stream(topic), at}, {t.names.own(topic, group).stream, fromBeginning},
 	} {
-		err := c.XGroupCreateMkStream(ctx, s.key, group, s.at).Err()
+		_, err := ask(ctx, t.clients, func() (string, error) { return c.XGroupCreateMkStream(ctx, s.key, group, s.at).Result() })
 		if err != nil && reply(err) != "BUSYGROUP" {
 			return fmt.Errorf("stream %s: %w", s.key, err)
 		}
@@ -90,7 +90,9 @@ func (t *transport) enter(ctx context.Context, topic, group, at string) error {
 // wanted returns the topics in which there may be what a pattern selects, sorted: those
 // that are known, and those that patterns name.
 func (t *transport) wanted(ctx context.Context, patterns []eventbus.Pattern) ([]string, error) {
-	entries, err := t.clients.commands.SMembers(ctx, t.names.topics()).Result()
+	entries, err := ask(ctx, t.clients, func() ([]string, error) {
+		return t.clients.commands.SMembers(ctx, t.names.topics()).Result()
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -112,14 +114,12 @@ func (t *transport) wanted(ctx context.Context, patterns []eventbus.Pattern) ([]
 // renew makes a group again that has vanished with its stream or alone. What is in the
 // stream now came afterwards, or was not acknowledged for certain: it starts at the
 // beginning.
-func (t *transport) renew(ctx context.Context, topic, group string) error {
-	err := errors.Join(
-		t.clients.commands.HSetNX(ctx, t.names.groups(), group, fromBeginning).Err(),
-		t.enter(ctx, topic, group, fromBeginning),
-	)
+func (t *transport) renew(ctx context.Context, topic string, g engine.Group) error {
+	_, err := t.found(ctx, engine.Group{Name: g.Name, Patterns: g.Patterns})
+	err = errors.Join(err, t.enter(ctx, topic, g.Name, fromBeginning))
 	if err == nil {
 		t.logger().Warn("redisbus: a group had vanished from its topic and was made again: events may be lost or come again",
-			"topic", topic, "group", group)
+			"topic", topic, "group", g.Name)
 	}
 	return err
 }

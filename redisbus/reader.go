@@ -17,7 +17,7 @@ const blocked = time.Second
 // reader is the source of what nobody was handed yet. Its reads wait at the server, over
 // a connection of their own.
 type reader struct {
-	feedOf
+	*feedOf
 	client  *redis.Client
 	settled <-chan struct{} // what is older comes first
 	last    [2]string       // ID of the last entry that came, by stream
@@ -43,7 +43,7 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(r.buffer) > 0 {
+	if !r.empty() {
 		return r.hand(most), nil
 	}
 	select {
@@ -54,12 +54,14 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 	// A read that waits does not end with its context: the connection does, which is not
 	// needed after that.
 	defer context.AfterFunc(ctx, func() { _ = r.client.Close() })()
-	err := r.read(context.WithoutCancel(ctx), most)
+	asked := r.portion.of(most)
+	err := r.read(context.WithoutCancel(ctx), asked)
+	r.portion.came(asked, err)
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case noGroup(err):
-		return nil, r.member.transport.renew(ctx, r.topic, r.member.group.Name)
+		return nil, typed(r.member.transport.renew(ctx, r.topic, r.member.group))
 	case err != nil:
 		r.unsure = true
 		return nil, fmt.Errorf("redisbus: read %s: %w", r.streams[fromTopic], typed(err))
@@ -75,7 +77,7 @@ func (r *reader) read(ctx context.Context, most int) error {
 		from = r.last
 	}
 	cmd := redis.NewCmd(ctx, "xreadgroup", "group", r.member.group.Name, r.consumer,
-		"count", max(most, 1), "block", blocked.Milliseconds(), "streams", r.streams[fromTopic], r.streams[fromOwn], from[fromTopic], from[fromOwn])
+		"count", most, "block", blocked.Milliseconds(), "streams", r.streams[fromTopic], r.streams[fromOwn], from[fromTopic], from[fromOwn])
 	_ = r.client.Process(ctx, cmd)
 	answer, err := cmd.Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -105,7 +107,7 @@ func (r *reader) add(key string, e streamEntry) {
 	if r.unsure && e.fields == nil { // deleted meanwhile; the heir tells of it
 		return
 	}
-	r.buffer = append(r.buffer, r.delivery(uint64(which), e, r.before))
+	r.put(r.delivery(uint64(which), e, r.before))
 }
 
 // Close gives back what was not acknowledged.

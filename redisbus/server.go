@@ -26,7 +26,7 @@ func (t *transport) Open(ctx context.Context) error {
 	if t.server.checked {
 		return nil
 	}
-	info, err := t.clients.commands.Info(ctx).Result()
+	info, err := ask(ctx, t.clients, func() (string, error) { return t.clients.commands.Info(ctx).Result() })
 	switch err = typed(err); {
 	case errors.Is(err, ErrPermission):
 		t.server.checked = true
@@ -62,7 +62,7 @@ func older(major string, than int) bool {
 }
 
 func (t *transport) setting(ctx context.Context, name string) (value string, ok bool) {
-	r, err := t.clients.commands.ConfigGet(ctx, name).Result()
+	r, err := ask(ctx, t.clients, func() (map[string]string, error) { return t.clients.commands.ConfigGet(ctx, name).Result() })
 	value, ok = r[name]
 	return value, ok && err == nil
 }
