@@ -16,10 +16,10 @@ import (
 const (
 	// tidyEvery is how often a member tidies up.
 	tidyEvery = 5 * time.Second
-	// trimmed is how many entries one script removes, and trims how many scripts there are
-	// each time.
+	// trimmed is how many entries one script removes, and trims how long scripts follow one
+	// another in one topic.
 	trimmed = 1000
-	trims   = 20
+	trims   = 200 * time.Millisecond
 	// stale is how long a consumer that has nothing pending may be idle before it is removed.
 	stale = time.Hour
 	// young is how old an entry must be to be removed: subscribers may be about to find its
@@ -72,26 +72,26 @@ end
 `
 
 // trimScript removes the oldest entries beyond the bound, as far as every group has
-// acknowledged them and they are old. It returns how many it has removed, and whether a
-// group that needs them has kept it from more. Groups that are owed the topic and are not
+// acknowledged them and they are old, and about a mebibyte at a time. It returns how many it
+// has removed, whether a group that needs them has kept it from more, and whether there is more
+// to remove. Groups that are owed the topic and are not
 // in it yet are named: without one of them nothing goes.
 var trimScript = redis.NewScript(luaNow + luaRecord + `
 local key, keep, most, young = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local excess = redis.call('XLEN', key) - keep
-if excess <= 0 then return {0, 0} end
-local function parts(id)
-	local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-	return tonumber(ms), tonumber(seq), seq
-end
+if excess <= 0 then return {0, 0, 0} end
+local function parts(id) return string.match(id, '^(%d+)-(%d+)$') end
 local function behind(id)
-	local ms, seq, text = parts(id)
-	if #text > 15 then return string.format('%.0f-0', ms + 1) end
-	return string.format('%.0f-%.0f', ms, seq + 1)
+	local ms, seq = parts(id)
+	if #seq > 15 then return id end -- no number of Lua's: one entry more stays
+	return string.format('%s-%.0f', ms, tonumber(seq) + 1)
 end
+local function smaller(a, b) return #a < #b or (#a == #b and a < b) end
 local function less(a, b)
 	local am, as = parts(a)
 	local bm, bs = parts(b)
-	return am < bm or (am == bm and as < bs)
+	if am ~= bm then return smaller(am, bm) end
+	return smaller(as, bs)
 end
 local there, need = {}, nil
 for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
@@ -105,16 +105,25 @@ for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
 	if not need or less(id, need) then need = id end
 end
 for i = 4, #ARGV do
-	if not there[ARGV[i]] then return {0, 1} end
+	if not there[ARGV[i]] then return {0, 1, 0} end
 end
-if not need then return {0, 0} end
-local old = redis.call('XRANGE', key, '-', '+', 'COUNT', math.min(excess, most))
-local upto = behind(old[#old][1])
+if not need then return {0, 0, 0} end
+local n, bytes, few, last, from = 0, 0, 1, nil, '-'
+most = math.min(excess, most)
+while n < most and bytes < 1048576 do
+	for _, e in ipairs(redis.call('XRANGE', key, from, '+', 'COUNT', math.min(most - n, few))) do
+		n, last = n + 1, e[1]
+		for _, field in ipairs(e[2]) do bytes = bytes + #field end
+	end
+	from, few = '(' .. last, math.min(few * 2, 16)
+end
+local upto = behind(last)
 local age = string.format('%.0f-0', now() - young)
 if less(age, upto) then upto = age end
 local held = 0
 if less(need, upto) then upto, held = need, 1 end
-return {redis.call('XTRIM', key, 'MINID', '=', upto), held}`)
+local removed = redis.call('XTRIM', key, 'MINID', '=', upto)
+return {removed, held, (removed >= n and excess > n) and 1 or 0}`)
 
 // trim removes what the topic does not retain.
 func (t *transport) trim(ctx context.Context, topic string) error {
@@ -126,20 +135,20 @@ func (t *transport) trim(ctx context.Context, topic string) error {
 		return err
 	}
 	args := append([]any{t.options.Retain, trimmed, young.Milliseconds()}, list(owed)...)
-	for range trims {
+	for began := time.Now(); time.Since(began) < trims; {
 		answer, err := t.clients.run(ctx, trimScript, []string{t.names.stream(topic)}, args...)
 		if err != nil {
 			return err
 		}
 		said, _ := answer.([]any)
-		if len(said) != 2 {
+		if len(said) != 3 {
 			return fmt.Errorf("the server answers with %d parts", len(said))
 		}
 		if held, _ := said[1].(int64); held > 0 {
 			t.logger().Warn("redisbus: a topic is longer than Options.Retain: a group has not acknowledged its oldest events",
 				slog.String("topic", topic), slog.Int("retain", t.options.Retain))
 		}
-		if n, _ := said[0].(int64); n < trimmed {
+		if more, _ := said[2].(int64); more == 0 {
 			return nil
 		}
 	}
