@@ -18,40 +18,43 @@ const moveMemory = time.Hour
 
 // moveScript puts a message where a group alone finds it: into its stream, or aside until
 // it is due. Under one name it does so once. Types are looked at before anything is
-// written; the first write is the one that a full memory refuses.
+// written; the first write is the one that a full memory refuses. A user who may not do all
+// of it has done none of it: nothing is doubled or lost when he tries again.
 var moveScript = redis.NewScript(`
 local own, later, held, moved = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name, ce, data, delay, memory = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
-` + luaNow + luaTypes + `
+` + luaNow + luaTypes + luaPut + `
 expect(own, 'stream'); expect(later, 'zset'); expect(held, 'hash'); expect(moved, 'string')
 if redis.call('EXISTS', moved) == 1 or redis.call('HEXISTS', held, name) == 1 then return 2 end
 if delay > 0 then
-	redis.call('HSET', held, name, ce .. '\n' .. data)
 	redis.call('ZADD', later, now() + delay, name)
+	redis.call('HSET', held, name, ce .. '\n' .. data)
 else
-	redis.call('XADD', own, '*', 'ce', ce, 'data', data)
-	redis.call('SET', moved, 1, 'PX', memory)
+	put(own, moved, memory, ce, data)
 end
 return 1`)
 
-// promoteScript puts what is due into the group's stream, oldest first, and returns in
-// how many ms the next is, or -1.
+// promoteScript puts what is due into the group's stream, oldest first and about a mebibyte
+// at a time, and returns in how many ms the next is, or -1.
 var promoteScript = redis.NewScript(`
 local own, later, held = KEYS[1], KEYS[2], KEYS[3]
 local most, prefix, memory = ARGV[1], ARGV[2], ARGV[3]
-` + luaNow + luaTypes + `
+` + luaNow + luaTypes + luaPut + `
 expect(own, 'stream'); expect(later, 'zset'); expect(held, 'hash')
-local at = now()
+local at, bytes = now(), 0
 local due = redis.call('ZRANGEBYSCORE', later, '-inf', at, 'LIMIT', 0, most)
 for _, name in ipairs(due) do
 	local m = redis.call('HGET', held, name)
 	if m then
 		local feed = string.find(m, '\n', 1, true)
-		redis.call('XADD', own, '*', 'ce', string.sub(m, 1, feed - 1), 'data', string.sub(m, feed + 1))
-		redis.call('SET', prefix .. name, 1, 'PX', memory)
+		if redis.call('EXISTS', prefix .. name) == 0 then
+			put(own, prefix .. name, memory, string.sub(m, 1, feed - 1), string.sub(m, feed + 1))
+		end
 		redis.call('HDEL', held, name)
+		bytes = bytes + #m
 	end
 	redis.call('ZREM', later, name)
+	if bytes > 1048576 then break end
 end
 local first = redis.call('ZRANGE', later, 0, 0, 'WITHSCORES')
 if #first == 0 then return -1 end
@@ -62,6 +65,16 @@ const (
 local function now()
 	local t = redis.call('TIME')
 	return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+`
+	luaPut = `
+local function put(own, moved, memory, ce, data)
+	redis.call('SET', moved, 1, 'PX', memory)
+	local said = redis.pcall('XADD', own, '*', 'ce', ce, 'data', data)
+	if type(said) == 'table' and said.err then
+		redis.call('DEL', moved)
+		error(said)
+	end
 end
 `
 	luaTypes = `
