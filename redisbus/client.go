@@ -47,7 +47,7 @@ func (c *clients) derive() *redis.Options {
 	}
 	o.ContextTimeoutEnabled = true
 	o.MinIdleConns = 0
-	o.PushNotificationProcessor = nil
+	o.PushNotificationProcessor, o.Limiter = nil, nil
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled} // two goroutines a client
 	return &o
 }

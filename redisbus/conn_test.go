@@ -48,3 +48,14 @@ func TestNothingIsWrittenToAServerThatGreetsNobody(t *testing.T) {
 	require.NotZero(t, c.traffic.writes.Load())
 	require.NoError(t, c.close())
 }
+
+func TestTheCallersLimiterStaysBehind(t *testing.T) {
+	c := newClients(redis.NewClient(&redis.Options{Limiter: refusing{}}), 0)
+	require.Nil(t, c.derive().Limiter)
+	require.NoError(t, c.close())
+}
+
+type refusing struct{}
+
+func (refusing) Allow() error       { return net.ErrClosed }
+func (refusing) ReportResult(error) {}
