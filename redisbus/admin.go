@@ -129,7 +129,7 @@ func (t *transport) DeleteGroup(ctx context.Context, group string) error {
 var countScript = redis.NewScript(luaNow + `return redis.call('ZCOUNT', KEYS[1], now(), '+inf')`)
 
 func (t *transport) deleteGroup(ctx context.Context, topics []string, group string) error {
-	_, err := t.clients.commands.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	said, err := t.clients.commands.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, topic := range topics {
 			own := t.names.own(topic, group)
 			pipe.XGroupDestroy(ctx, t.names.stream(topic), group)
@@ -139,7 +139,12 @@ func (t *transport) deleteGroup(ctx context.Context, topics []string, group stri
 		pipe.HDel(ctx, t.names.groups(), group)
 		return nil
 	})
-	if reply(err) == "ERR" { // a topic without a stream
+	for _, c := range said {
+		if c.Err() != nil && reply(c.Err()) != "ERR" { // which is a topic without a stream
+			return typed(c.Err())
+		}
+	}
+	if reply(err) == "ERR" {
 		err = nil
 	}
 	return typed(err)
