@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"strconv"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +13,6 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/engine"
-	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
 // transport speaks with one server.
@@ -59,12 +58,53 @@ func (t *transport) Shard(to engine.Address, _ string) uint32 {
 	return uint32(h.Sum64() % shards)
 }
 
-// Send appends the messages to their streams in one round trip, after one more where a
-// topic is new.
+// Send appends the messages to their streams in one round trip, or several where they are
+// large, after one more where a topic is new.
 func (t *transport) Send(ctx context.Context, ms []engine.Message) []error {
 	if err := t.announce(ctx, ms); err != nil {
 		return all(len(ms), err)
 	}
+	var errs []error
+	for from := 0; from < len(ms); {
+		to := from + fitting(ms[from:])
+		some := t.send(ctx, ms[from:to])
+		if some != nil {
+			if errs == nil {
+				errs = make([]error, len(ms))
+			}
+			if copy(errs[from:], some); stuck(some) {
+				copy(errs[to:], all(len(ms)-to, fmt.Errorf("%w: what was before it was not stored for certain", engine.ErrNotStored)))
+				return errs
+			}
+		}
+		from = to
+	}
+	return errs
+}
+
+// piece is how many bytes are sent at once, unless one message is larger: the time-outs of the
+// connection are for each of these.
+const piece = 4 << 20
+
+// fitting is how many of the messages are sent at once, at least one.
+func fitting(ms []engine.Message) int {
+	size := 0
+	for i := range ms {
+		if size += len(ms[i].Body); size > piece && i > 0 {
+			return i
+		}
+	}
+	return len(ms)
+}
+
+// stuck reports whether what follows must wait: it would overtake.
+func stuck(errs []error) bool {
+	return slices.ContainsFunc(errs, func(err error) bool {
+		return errors.Is(err, engine.ErrNotStored) || errors.Is(err, eventbus.ErrUnknown)
+	})
+}
+
+func (t *transport) send(ctx context.Context, ms []engine.Message) []error {
 	b := newBatch(ctx, t, ms)
 	if _, err := ask(ctx, t.clients, b.exec); errors.Is(err, errAbandoned) {
 		return all(len(ms), outcome(err))
@@ -83,158 +123,6 @@ func all(n int, err error) []error {
 		errs[i] = err
 	}
 	return errs
-}
-
-// batch is what one Send sends.
-type batch struct {
-	ctx      context.Context
-	pipe     redis.Pipeliner
-	commands []redis.Cmder // by message
-	sync     *redis.Cmd    // nil: nothing to wait for
-	need     Sync
-	traffic  *traffic
-	silent   bool  // nothing was sent
-	err      error // of the whole
-}
-
-func newBatch(ctx context.Context, t *transport, ms []engine.Message) *batch {
-	b := &batch{ctx: ctx, pipe: t.clients.commands.Pipeline(), commands: make([]redis.Cmder, len(ms)), need: t.options.Sync, traffic: &t.clients.traffic}
-	t.topics.refresh(ctx, b.pipe, t.names, ms)
-	buffer := make([]byte, 0, headerSize(ms))
-	published := false
-	for i := range ms {
-		from := len(buffer)
-		buffer = wire.AppendHeader(buffer, ms[i].Header)
-		ce := buffer[from:len(buffer):len(buffer)]
-		if ms[i].To.Group != "" {
-			b.commands[i] = t.move(ctx, b.pipe, &ms[i], ce)
-			continue
-		}
-		published = true
-		b.commands[i] = redis.NewStringCmd(ctx, "xadd", t.names.stream(ms[i].To.Topic), "*", "ce", ce, "data", ms[i].Body)
-		_ = b.pipe.Process(ctx, b.commands[i])
-	}
-	if published {
-		b.sync = b.need.wait(ctx, b.pipe)
-	}
-	return b
-}
-
-// headerSize is about what the headers take as JSON.
-func headerSize(ms []engine.Message) (n int) {
-	for i := range ms {
-		n += 2
-		for _, h := range ms[i].Header {
-			n += len(h.Name) + len(h.Value) + len(`"":"",`)
-		}
-	}
-	return n
-}
-
-// wait adds the command that waits for what was sent before it over the same connection.
-func (s Sync) wait(ctx context.Context, pipe redis.Pipeliner) *redis.Cmd {
-	ms := s.Timeout.Milliseconds()
-	switch {
-	case s.Disk:
-		return pipe.Do(ctx, "waitaof", 1, s.Replicas, ms)
-	case s.Replicas > 0:
-		return pipe.Do(ctx, "wait", s.Replicas, ms)
-	}
-	return nil
-}
-
-func (b *batch) exec() (struct{}, error) {
-	before := b.traffic.writes.Load()
-	_, b.err = b.pipe.Exec(b.ctx)
-	b.silent = b.traffic.writes.Load() == before
-	return struct{}{}, nil
-}
-
-// outcomes returns an error by index, or nil.
-func (b *batch) outcomes() []error {
-	var errs []error
-	fail := func(i int, err error) {
-		if errs == nil {
-			errs = make([]error, len(b.commands))
-		}
-		errs[i] = err
-	}
-	weak := b.weak()
-	stored := false // a later one
-	for i := len(b.commands) - 1; i >= 0; i-- {
-		err := b.errorOf(b.commands[i])
-		if err == nil {
-			stored = true
-			if err = weak; err != nil {
-				fail(i, err)
-			}
-			continue
-		}
-		if b.silent {
-			err = notSent(err)
-		} else {
-			err = outcome(err)
-		}
-		if stored && errors.Is(err, engine.ErrNotStored) { // sent again, it would be behind that
-			err = fmt.Errorf("%w, and later events were stored: %v", eventbus.ErrRefused, err) //nolint:errorlint // it must not be taken for one to send again
-		}
-		fail(i, err)
-	}
-	return errs
-}
-
-// errorOf is the error of one command. go-redis leaves commands without an answer and
-// without an error where it did not come to sending them.
-func (b *batch) errorOf(c redis.Cmder) error {
-	if err := c.Err(); err != nil {
-		return err
-	}
-	switch c := c.(type) {
-	case *redis.StringCmd:
-		if c.Val() == "" {
-			return b.err
-		}
-	case *redis.Cmd:
-		if c.Val() == nil {
-			return b.err
-		}
-	}
-	return nil
-}
-
-// weak says that what was stored is in fewer places than it should be.
-func (b *batch) weak() error {
-	if b.sync == nil {
-		return nil
-	}
-	err := b.errorOf(b.sync)
-	if err == nil {
-		if err = b.need.confirmed(b.sync.Val()); err == nil {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: stored, but not confirmed as Options.Sync asks for: %w", eventbus.ErrUnknown, typed(err))
-}
-
-// confirmed reads the answer of WAIT, a number, or WAITAOF, two.
-func (s Sync) confirmed(answer any) error {
-	var local, replicas int64
-	switch a := answer.(type) {
-	case int64:
-		replicas = a
-	case []any:
-		if len(a) == 2 {
-			local, _ = a[0].(int64)
-			replicas, _ = a[1].(int64)
-		}
-	}
-	switch {
-	case s.Disk && local < 1:
-		return errors.New("not on the server's disk after " + s.Timeout.String())
-	case replicas < int64(s.Replicas):
-		return errors.New("on " + strconv.FormatInt(replicas, 10) + " of " + strconv.Itoa(s.Replicas) + " replicas after " + s.Timeout.String())
-	}
-	return nil
 }
 
 // Close ends what is under way; the caller's client stays open.
