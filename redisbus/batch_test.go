@@ -72,7 +72,7 @@ func TestSmallerPortionsAfterTimeOuts(t *testing.T) {
 	require.Equal(t, 100, p.of(100))
 }
 
-type timeOut struct{ error }
+type timeOut struct{}
 
 func (timeOut) Error() string   { return "time-out" }
 func (timeOut) Timeout() bool   { return true }
