@@ -78,11 +78,21 @@ func (r Result) Max(figure func(gauge.Sample) float64) float64 {
 // Ratio is the median over the rounds of a figure of r divided by that of to in
 // the same round: what slows the machine for seconds slows both.
 func (r Result) Ratio(to Result, figure func(gauge.Sample) float64) float64 {
+	return median(r.ratios(to, figure))
+}
+
+// Spread is the least and the largest of what Ratio is the median of.
+func (r Result) Spread(to Result, figure func(gauge.Sample) float64) (least, largest float64) {
+	values := r.ratios(to, figure)
+	return slices.Min(values), slices.Max(values)
+}
+
+func (r Result) ratios(to Result, figure func(gauge.Sample) float64) []float64 {
 	values := make([]float64, len(r.Samples))
 	for i, s := range r.Samples {
 		values[i] = figure(s) / figure(to.Samples[i])
 	}
-	return median(values)
+	return values
 }
 
 func median(values []float64) float64 {

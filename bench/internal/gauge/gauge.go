@@ -21,6 +21,7 @@ type Sample struct {
 	Retained int64         // bytes of heap still live afterwards, above those before
 	P50, P99 time.Duration // of single events, where they were timed
 	Waiting  Level         // above that of before, where all events waited at once
+	Server   time.Duration // what a server spent in commands
 }
 
 // NS is the time per event in nanoseconds.
@@ -37,6 +38,9 @@ func (s Sample) BytesPerEvent() float64 { return float64(s.Bytes) / float64(s.Ev
 
 // PerSecond is the number of events per second.
 func (s Sample) PerSecond() float64 { return float64(s.Events) / s.Wall.Seconds() }
+
+// ServerNS is the server's time per event in nanoseconds.
+func (s Sample) ServerNS() float64 { return float64(s.Server) / float64(s.Events) }
 
 // PeakMB is Peak in MB.
 func (s Sample) PeakMB() float64 { return float64(s.Peak) / 1e6 }

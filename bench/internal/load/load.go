@@ -13,19 +13,20 @@ import (
 // Load describes the work of one round. Event i is of aggregate i modulo the
 // number of aggregates.
 type Load struct {
-	Events     int           // measured ones
-	Keys       []string      // IDs of the aggregates; see Aggregates
-	Publishers int           // each publishes every so-manieth event. Zero means 1
-	Batch      int           // events in one call. Zero means 1
-	Running    int           // handlers that may run at once. Zero means 16
-	Bound      int           // events queued at most. Zero means 1,000
-	Wait       time.Duration // of each handler
-	Slow       bool          // aggregate 0 waits for the events of all others; for loads that Wait
+	Events      int           // measured ones
+	Keys        []string      // IDs of the aggregates; see Aggregates
+	Publishers  int           // each publishes every so-manieth event. Zero means 1
+	Batch       int           // events in one call. Zero means 1
+	Subscribers int           // of a log, each of which is handed every event. Zero means 1
+	Running     int           // handlers that may run at once. Zero means 16
+	Bound       int           // events queued at most. Zero means 1,000
+	Wait        time.Duration // of each handler
+	Slow        bool          // aggregate 0 waits for the events of all others; for loads that Wait
 }
 
 // WithDefaults returns the load with every zero field replaced by its meaning.
 func (l Load) WithDefaults() Load {
-	l.Publishers, l.Batch = max(l.Publishers, 1), max(l.Batch, 1)
+	l.Publishers, l.Batch, l.Subscribers = max(l.Publishers, 1), max(l.Batch, 1), max(l.Subscribers, 1)
 	if l.Running == 0 {
 		l.Running = 16
 	}
