@@ -29,7 +29,8 @@ type redisSpace struct {
 	prefix string
 }
 
-func newRedisSpace(ctx context.Context) (*redisSpace, error) {
+// redisOptions are what a URL alone says.
+func redisOptions() (*redis.Options, error) {
 	at := os.Getenv(redisVariable)
 	if at == "" {
 		return nil, errNoRedis
@@ -40,6 +41,14 @@ func newRedisSpace(ctx context.Context) (*redisSpace, error) {
 	o, err := redis.ParseURL(at)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", redisVariable, err)
+	}
+	return o, nil
+}
+
+func newRedisSpace(ctx context.Context) (*redisSpace, error) {
+	o, err := redisOptions()
+	if err != nil {
+		return nil, err
 	}
 	return &redisSpace{ctx: ctx, client: redis.NewClient(o), prefix: "bench-" + strings.ToLower(rand.Text()[:10])}, nil
 }

@@ -146,3 +146,27 @@ func BenchmarkRedisLatency(b *testing.B) {
 	}
 	b.ReportMetric(bus.Median(p50)-raw.Median(p50), "p50-above-raw-ms")
 }
+
+// BenchmarkRedisAlone is the bus without the others, for profiles.
+func BenchmarkRedisAlone(b *testing.B) {
+	needRedis(b)
+	s := ordered(256)
+	keys := load.Aggregates(s.aggregates)
+	for _, c := range []struct {
+		name    string
+		load    load.Load
+		measure measureLog
+	}{
+		{"publish", load.Load{Events: 60_000, Publishers: 64}, load.Publishing},
+		{"batch", load.Load{Events: 100_000, Batch: 100}, load.Publishing},
+		{"drain", load.Load{Events: 100_000, Batch: 100}, load.Draining},
+		{"end-to-end", load.Load{Events: 60_000, Publishers: 64}, load.EndToEnd},
+	} {
+		c.load.Keys = keys
+		b.Run(c.name, func(b *testing.B) {
+			reportLogs(b, duel.Run(b, leastLongRounds, duel.Contender{Name: "bus", Round: func() (gauge.Sample, error) {
+				return c.measure(b.Context(), c.load, s.bus)
+			}}))
+		})
+	}
+}

@@ -62,9 +62,12 @@ func (s shape) watermill(ctx context.Context, l load.Load) (load.Log, error) {
 
 // own is a client for one part, which closes it, with a connection for each publisher.
 func (w *redisWatermill) own() (redis.UniversalClient, error) {
-	o := *w.client.Options()
-	o.PoolSize = max(o.PoolSize, w.load.Publishers)
-	return redis.NewClient(&o), nil
+	o, err := redisOptions()
+	if err != nil {
+		return nil, err
+	}
+	o.PoolSize = max(20, w.load.Publishers)
+	return redis.NewClient(o), nil
 }
 
 func (w *redisWatermill) Publish(sp load.Span) error {
