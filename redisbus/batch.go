@@ -29,6 +29,7 @@ func newBatch(ctx context.Context, t *transport, ms []engine.Message) *batch {
 	b := &batch{ctx: ctx, pipe: t.clients.commands.Pipeline(), commands: make([]redis.Cmder, len(ms)), need: t.options.Sync, traffic: &t.clients.traffic}
 	t.topics.refresh(ctx, b.pipe, t.names, ms)
 	buffer := make([]byte, 0, headerSize(ms))
+	x := newAppends(len(ms))
 	published := false
 	for i := range ms {
 		from := len(buffer)
@@ -39,7 +40,7 @@ func newBatch(ctx context.Context, t *transport, ms []engine.Message) *batch {
 			continue
 		}
 		published = true
-		b.commands[i] = redis.NewStringCmd(ctx, "xadd", t.names.stream(ms[i].To.Topic), "*", "ce", ce, "data", ms[i].Body)
+		b.commands[i] = redis.NewStringCmd(ctx, x.args(t.names, ms[i].To.Topic, ce, ms[i].Body)...)
 		_ = b.pipe.Process(ctx, b.commands[i])
 	}
 	if published {

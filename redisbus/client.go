@@ -46,6 +46,9 @@ func (c *clients) derive() *redis.Options {
 		}
 	}
 	o.ContextTimeoutEnabled = true
+	// Replies are lists, in the order that the server says them. With 3, go-redis looks for
+	// push messages before each of a pipeline's replies.
+	o.Protocol = 2
 	o.MinIdleConns = 0
 	o.PushNotificationProcessor, o.Limiter = nil, nil
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled} // two goroutines a client
@@ -59,7 +62,6 @@ func (c *clients) reader() *redis.Client {
 	if o.ReadTimeout > 0 {
 		o.ReadTimeout += blocked
 	}
-	o.Protocol = 2 // its replies are lists, in the order that the server says them
 	return redis.NewClient(o)
 }
 

@@ -108,22 +108,44 @@ func byStream(rs []engine.Receipt) (ids [2][]string) {
 	return ids
 }
 
+// withIDs is a command with the IDs of one of the streams, or nil where there are none. It
+// points to copies of them, which takes no allocation for each: rs is the engine's again
+// when Ack has returned, though the command may be under way still.
+func withIDs(rs []engine.Receipt, which uint64, command ...any) []any {
+	n := 0
+	for i := range rs {
+		if rs[i].N == which {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	args := append(make([]any, 0, len(command)+n), command...)
+	ids := make([]string, 0, n)
+	for i := range rs {
+		if rs[i].N == which {
+			ids = append(ids, rs[i].S)
+			args = append(args, &ids[len(ids)-1])
+		}
+	}
+	return args
+}
+
 // Ack acknowledges in one round trip. What is no longer pending stays as it is. What was
 // for this group alone is deleted with that.
 func (f *feedOf) Ack(ctx context.Context, rs []engine.Receipt) error {
-	ids := byStream(rs)
-	_, err := ask(ctx, f.clients(), func() ([]redis.Cmder, error) {
-		pipe := f.clients().commands.Pipeline()
-		for which, ids := range ids {
-			if len(ids) > 0 {
-				pipe.XAck(ctx, f.streams[which], f.member.group.Name, ids...)
-			}
+	pipe := f.clients().commands.Pipeline()
+	add := func(args []any) {
+		if args != nil {
+			_ = pipe.Process(ctx, redis.NewIntCmd(ctx, args...))
 		}
-		if own := ids[fromOwn]; len(own) > 0 {
-			pipe.XDel(ctx, f.streams[fromOwn], own...)
-		}
-		return pipe.Exec(ctx)
-	})
+	}
+	for which := range f.streams {
+		add(withIDs(rs, uint64(which), "xack", f.streams[which], f.member.group.Name))
+	}
+	add(withIDs(rs, fromOwn, "xdel", f.streams[fromOwn]))
+	_, err := ask(ctx, f.clients(), func() ([]redis.Cmder, error) { return pipe.Exec(ctx) })
 	return typed(err)
 }
 
