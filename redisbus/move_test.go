@@ -1,0 +1,53 @@
+package redisbus
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+func TestAMoveIsDoneOnce(t *testing.T) {
+	m := miniredis.RunT(t)
+	client := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	tr := newTransport(client, Options{}.withDefaults())
+	t.Cleanup(func() { require.NoError(t, tr.clients.close()); require.NoError(t, client.Close()) })
+	own := tr.names.own("order", "shop.mailer")
+	length := func() int64 { return client.XLen(t.Context(), own.stream).Val() }
+	move := []engine.Message{{To: engine.Address{Topic: "order", Group: "shop.mailer"}, Body: []byte("x")}}
+	for range 2 {
+		require.Empty(t, tr.Send(t.Context(), move))
+		require.EqualValues(t, 1, length())
+	}
+	m.FlushAll()
+	move[0].NotBefore = time.Now().Add(time.Hour)
+	promote := func() {
+		_, err := tr.clients.run(t.Context(), promoteScript, []string{own.stream, own.later(), own.held()},
+			promoted, own.movedPrefix(), moveMemory.Milliseconds())
+		require.NoError(t, err)
+	}
+	for range 2 {
+		require.Empty(t, tr.Send(t.Context(), move))
+		promote()
+		require.Zero(t, length())
+		require.EqualValues(t, 1, client.ZCard(t.Context(), own.later()).Val())
+	}
+	m.SetTime(time.Now().Add(2 * time.Hour))
+	promote()
+	require.Empty(t, tr.Send(t.Context(), move), "its answer was lost, and it was promoted meanwhile")
+	promote()
+	require.EqualValues(t, 1, length())
+	require.Zero(t, client.ZCard(t.Context(), own.later()).Val()+client.HLen(t.Context(), own.held()).Val())
+}
+
+func TestWhatWasNotSentIsNotUnknown(t *testing.T) {
+	c := redis.NewStringCmd(t.Context())
+	c.SetErr(io.EOF)
+	b := &batch{traffic: &traffic{}, commands: []redis.Cmder{c}, silent: true}
+	require.ErrorIs(t, b.outcomes()[0], engine.ErrNotStored)
+}
