@@ -33,17 +33,14 @@ func (f *feedOf) delivery(which uint64, e streamEntry, before int) *engine.Deliv
 		d.Origin.S = d.To.Group + "/" + e.id
 	}
 	var ce string
-	var known int
 	for i := 0; i+1 < len(e.fields); i += 2 {
 		name, _ := e.fields[i].(string)
 		value, _ := e.fields[i+1].(string)
 		switch name {
 		case "ce":
 			ce = value
-			known++
 		case "data":
 			d.Body = []byte(value)
-			known++
 		}
 	}
 	var err error

@@ -80,8 +80,8 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 			return s, nil
 		}
 		wait, err := m.round(ctx)
-		if m.some() {
-			continue
+		if s := m.next(); s != nil { // what is wrong elsewhere does not hold it up
+			return s, nil
 		}
 		if err != nil {
 			return nil, err
@@ -114,12 +114,6 @@ func (m *member) next() engine.Source {
 	s := m.waiting[0]
 	m.waiting = m.waiting[1:]
 	return s
-}
-
-func (m *member) some() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.waiting) > 0
 }
 
 // discover finds topics that are new, and makes the group there. Without a start it is

@@ -80,17 +80,17 @@ func (r *reader) read(ctx context.Context, most int) error {
 		"count", most, "block", blocked.Milliseconds(), "streams", r.streams[fromTopic], r.streams[fromOwn], from[fromTopic], from[fromOwn])
 	_ = r.client.Process(ctx, cmd)
 	answer, err := cmd.Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return err
-	}
 	n := 0
-	if err == nil {
+	switch {
+	case errors.Is(err, redis.Nil): // there is nothing
+		err = nil
+	case err != nil:
+		return err
+	default:
 		err = parseStreams(answer, func(key string, e streamEntry) {
 			n++
 			r.add(key, e)
 		})
-	} else {
-		err = nil
 	}
 	if n == 0 {
 		r.unsure, r.before = false, 0
