@@ -55,7 +55,12 @@ type onRedis struct {
 
 func openRedis(server *redis.Options, o eventbus.Options) (eventbus.EventBus, error) {
 	b := &onRedis{client: redis.NewClient(server), prefix: "eventbus-demo-" + strings.ToLower(rand.Text()[:12])}
-	var err error
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := b.client.Ping(ctx).Err()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the Redis of --bus does not answer; start it, or give another address: %w", err), b.client.Close())
+	}
 	b.Bus, err = redisbus.New(b.client, redisbus.Options{Options: o, Prefix: b.prefix})
 	if err != nil {
 		return nil, errors.Join(err, b.client.Close())
