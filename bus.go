@@ -46,56 +46,6 @@ type Subscription interface {
 	Err() error
 }
 
-// Inspector is implemented by buses that can tell how they are.
-type Inspector interface {
-	// Stats returns the counters of this process and what waits in the backend.
-	Stats(ctx context.Context) (Stats, error)
-	// Health returns nil when the backend answers and every subscriber makes
-	// progress, else what is wrong, joined.
-	Health(ctx context.Context) error
-}
-
-// Stats are the counters of one bus in one process since it was made.
-type Stats struct {
-	Published   uint64 // events stored
-	Refused     uint64 // events certainly not stored
-	Unknown     uint64 // events that may have been stored
-	BeyondBound uint64 // events taken beyond a bound because a handler published them
-	Subscribers []SubscriberStats
-}
-
-// SubscriberStats are the counters of one subscriber in this process. Once nothing
-// is under way they add up: Acked = Handled + Skipped + Moved + Buried. An ack that
-// came too late, since a connection or lease was lost, is missing in Acked: that
-// delivery is made again.
-type SubscriberStats struct {
-	Group, Subscriber string
-	Received          uint64 // deliveries taken from the backend
-	Acked             uint64 // deliveries acknowledged to it
-	Handled           uint64 // deliveries that an attempt handled
-	Skipped           uint64 // deliveries skipped as unmatched
-	Moved             uint64 // deliveries sent to the group again, to be retried
-	Buried            uint64 // deliveries buried or dropped
-	Attempts          uint64 // handler calls that ended and counted
-	Failed            uint64 // of those, the failed ones
-	Retried           uint64 // waits before another attempt
-	Stuck             uint64 // handlers that did not return after their time-out
-	Reconnections     uint64
-	InFlight          int       // deliveries under way, held, or not yet acknowledged now
-	Running           int       // handlers running now
-	Waiting           int       // events waiting in the backend, where it is known
-	WindowFullSince   time.Time // since when nothing more fits the window; zero: it does
-}
-
-// Admin is implemented by buses that can manage the groups of their backend.
-type Admin interface {
-	// Groups lists the groups, "<group>.<name>".
-	Groups(ctx context.Context) ([]string, error)
-	// DeleteGroup removes a group that has no member, with what waits in it. Its
-	// dead letters stay.
-	DeleteGroup(ctx context.Context, group string) error
-}
-
 // Unwrapper is implemented by buses that wrap another one.
 type Unwrapper interface{ Unwrap() EventBus }
 

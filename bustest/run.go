@@ -95,6 +95,6 @@ func cases() []test {
 		isolation,
 		shutdown, overruns, subscriptions,
 		pressure, crashes,
-		observing, stats, admin,
+		observing, stats, inspecting, admin, resetting,
 	)
 }

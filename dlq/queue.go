@@ -158,23 +158,13 @@ func (q *Queue) find(ctx context.Context, id string) (Letter, error) {
 
 // Count returns how many letters match.
 func (q *Queue) Count(ctx context.Context, f Filter) (int, error) {
-	if c, ok := q.store.(Counter); ok {
-		bound, some, err := q.bind(ctx, f)
-		n := 0
-		if some {
-			n, err = c.Count(ctx, bound)
-		}
-		if err != nil {
-			return 0, failed("count", err)
-		}
-		return n, nil
-	}
+	bound, some, err := q.bind(ctx, f)
 	n := 0
-	for letters, err := range q.pages(ctx, f) {
-		if err != nil {
-			return 0, failed("count", err)
-		}
-		n += len(letters)
+	if some {
+		n, err = Count(ctx, q.store, bound)
+	}
+	if err != nil {
+		return 0, failed("count", err)
 	}
 	return n, nil
 }

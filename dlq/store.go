@@ -36,6 +36,24 @@ type Counter interface {
 	Count(ctx context.Context, f Filter) (int, error)
 }
 
+// Count returns how many letters of the store match, of whatever group: callers of a
+// bus have [Queue.Count].
+func Count(ctx context.Context, s Store, f Filter) (int, error) {
+	if c, ok := s.(Counter); ok {
+		return c.Count(ctx, f)
+	}
+	n := 0
+	for after, more := "", true; more; more = after != "" {
+		p, err := s.Page(ctx, f, after, pageSize)
+		if err != nil {
+			return 0, err
+		}
+		n += len(p.Letters)
+		after = p.Next
+	}
+	return n, nil
+}
+
 // Page is a part of a listing. It may hold fewer letters than asked for, even
 // none, and not be the last: only Next tells.
 type Page struct {

@@ -104,10 +104,10 @@ func (b *Broker) add(m *engine.Message, r route) {
 	}
 }
 
-// join makes the group if there is none, adds the patterns to its own, and counts
-// a member. Patterns are never taken away: while instances are replaced one by one,
+// join makes the group if there is none, adds the patterns to its own, and
+// makes a member. Patterns are never taken away: while instances are replaced one by one,
 // old and new ones are members together, and neither may miss what it asked for.
-func (b *Broker) join(name string, patterns []eventbus.Pattern) *queue {
+func (b *Broker) join(name string, patterns []eventbus.Pattern) *source {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := b.table.Load()
@@ -116,6 +116,5 @@ func (b *Broker) join(name string, patterns []eventbus.Pattern) *queue {
 		q = newQueue(name, b)
 	}
 	b.table.Store(t.bind(q, patterns))
-	q.enter()
-	return q
+	return q.enter()
 }

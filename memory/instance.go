@@ -24,6 +24,7 @@ type instance struct {
 var (
 	_ engine.Transport  = (*instance)(nil)
 	_ engine.Gauger     = (*instance)(nil)
+	_ engine.Surveyor   = (*instance)(nil)
 	_ engine.GroupAdmin = (*instance)(nil)
 )
 

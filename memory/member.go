@@ -16,8 +16,8 @@ type member struct {
 	once     sync.Once
 }
 
-func newMember(in *instance, q *queue) *member {
-	m := &member{instance: in, source: newSource(q), first: make(chan *source, 1), left: make(chan struct{})}
+func newMember(in *instance, s *source) *member {
+	m := &member{instance: in, source: s, first: make(chan *source, 1), left: make(chan struct{})}
 	m.first <- m.source
 	return m
 }
@@ -46,7 +46,7 @@ func (m *member) Close(context.Context) error {
 func (m *member) leave() {
 	m.once.Do(func() {
 		m.source.end()
-		m.source.queue.leave()
+		m.source.queue.leave(m.source)
 		close(m.left)
 		m.instance.forget(m)
 	})

@@ -30,7 +30,7 @@ type queue struct {
 	wake  chan struct{} // tells one idle receiver that something is ready
 
 	mu      sync.Mutex
-	members int
+	members []*source
 	idle    int // receivers that wait
 	room    room
 	ready   fifo
@@ -168,7 +168,7 @@ func (q *queue) waiting() int { return q.available() + len(q.delayed) }
 // setTimer sets the timer to the first of the delayed. Without a member there is
 // nobody to hand it to, and none runs. The caller holds the lock.
 func (q *queue) setTimer() {
-	if q.members == 0 || len(q.delayed) == 0 {
+	if len(q.members) == 0 || len(q.delayed) == 0 {
 		if q.timer != nil {
 			q.timer.Stop()
 		}
@@ -194,19 +194,21 @@ func (q *queue) promote() {
 	q.signal()
 }
 
-// enter counts a member.
-func (q *queue) enter() {
+// enter makes a member.
+func (q *queue) enter() *source {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.members++
+	s := newSource(q)
+	q.members = append(q.members, s)
 	q.setTimer()
+	return s
 }
 
 // leave forgets a member.
-func (q *queue) leave() {
+func (q *queue) leave(s *source) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.members--
+	q.members = slices.DeleteFunc(q.members, func(m *source) bool { return m == s })
 	q.setTimer()
 }
 
@@ -215,12 +217,31 @@ func (q *queue) leave() {
 func (q *queue) delete() (members int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.members > 0 {
-		return q.members
+	if len(q.members) > 0 {
+		return len(q.members)
 	}
 	q.deleted = true
-	q.ready, q.back, q.delayed = fifo{}, nil, nil
-	q.setTimer()
+	q.drop()
 	q.room.open()
 	return 0
+}
+
+// reset drops what is in the queue, unless it has members: then it returns their
+// number.
+func (q *queue) reset() (members int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.members) > 0 {
+		return len(q.members)
+	}
+	n := q.waiting()
+	q.drop()
+	q.room.giveBack(n)
+	return 0
+}
+
+// drop forgets what is in the queue. The caller holds the lock.
+func (q *queue) drop() {
+	q.ready, q.back, q.delayed = fifo{pool: q.ready.pool}, nil, nil
+	q.setTimer()
 }

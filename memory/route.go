@@ -94,5 +94,5 @@ func (q *queue) waitForRoom(ctx context.Context, in *instance) error {
 
 // full tells of a queue without room. The caller holds the lock.
 func (q *queue) full(cause error) error {
-	return &FullError{Group: q.name, Waiting: q.waiting(), Capacity: q.room.bound, Members: q.members, Err: cause}
+	return &FullError{Group: q.name, Waiting: q.waiting(), Capacity: q.room.bound, Members: len(q.members), Err: cause}
 }

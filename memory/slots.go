@@ -49,6 +49,8 @@ func (s *slots) remove(receipt uint64) *item {
 	return it
 }
 
+func (s *slots) len() int { return len(s.table) - len(s.free) }
+
 // drain empties the table and returns what was in it, in no order.
 func (s *slots) drain() []*item {
 	var all []*item

@@ -325,7 +325,7 @@ func TestStorm(t *testing.T) {
 		require.Zero(t, taken(q))
 		require.Zero(t, q.waiting())
 		require.Zero(t, q.idle)
-		require.Zero(t, q.members)
+		require.Empty(t, q.members)
 	}
 }
 

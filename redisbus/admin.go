@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -27,7 +28,8 @@ func (t *transport) Gauge(ctx context.Context) (engine.Gauges, error) {
 	t.mu.Unlock()
 	g := engine.Gauges{Waiting: map[string]int{}}
 	if len(members) == 0 {
-		return g, typed(t.clients.commands.Exists(ctx, t.names.topics()).Err())
+		_, err := ask(ctx, t.clients, func() (int64, error) { return t.clients.commands.Exists(ctx, t.names.topics()).Result() })
+		return g, typed(err)
 	}
 	for _, m := range members {
 		n, err := t.waiting(ctx, m)
@@ -45,51 +47,23 @@ func (t *transport) waiting(ctx context.Context, m *member) (n int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("redisbus: list topics: %w", typed(err))
 	}
-	for _, topic := range topics {
-		own := t.names.own(topic, m.group.Name)
-		for _, stream := range []string{t.names.stream(topic), own.stream} {
-			lag, err := t.lag(ctx, stream, m.group.Name)
-			if err != nil {
-				return 0, err
-			}
-			n += lag
-		}
-		later, err := t.clients.commands.ZCard(ctx, own.later()).Result()
+	views, err := t.views(ctx, m.group.Name, topics)
+	if err != nil {
+		return 0, err
+	}
+	for _, v := range views {
+		b, err := v.backlog(ctx, t)
 		if err != nil {
-			return 0, fmt.Errorf("redisbus: count %s: %w", own.later(), typed(err))
+			return 0, err
 		}
-		n += int(later)
+		n += b.Lag + b.Delayed
 	}
 	return n, nil
 }
 
-// lag is how many entries of the stream the group was not handed. Where entries were
-// deleted the server may not know; then they are counted.
-func (t *transport) lag(ctx context.Context, stream, group string) (int, error) {
-	c := t.clients.commands
-	groups, err := c.XInfoGroups(ctx, stream).Result()
-	if err != nil {
-		if word := reply(err); word == "ERR" { // no such key
-			return 0, nil
-		}
-		return 0, fmt.Errorf("redisbus: look at %s: %w", stream, typed(err))
-	}
-	for _, g := range groups {
-		switch {
-		case g.Name != group:
-		case g.Lag >= 0 && g.EntriesRead > 0 || g.LastDeliveredID == "0-0" && g.Lag > 0:
-			return int(g.Lag), nil
-		default:
-			entries, err := c.XRangeN(ctx, stream, "("+g.LastDeliveredID, "+", 10_000).Result()
-			return len(entries), typed(err)
-		}
-	}
-	return 0, nil
-}
-
 // Groups lists the groups, sorted.
 func (t *transport) Groups(ctx context.Context) ([]string, error) {
-	groups, err := t.clients.commands.HKeys(ctx, t.names.groups()).Result()
+	groups, err := ask(ctx, t.clients, func() ([]string, error) { return t.clients.commands.HKeys(ctx, t.names.groups()).Result() })
 	if err != nil {
 		return nil, typed(err)
 	}
@@ -97,55 +71,62 @@ func (t *transport) Groups(ctx context.Context) ([]string, error) {
 	return groups, nil
 }
 
+// patterns returns what the group asks for or ever has. One that does not exist is refused
+// with an [eventbus.ValidationError].
+func (t *transport) patterns(ctx context.Context, group string) ([]eventbus.Pattern, error) {
+	written, err := ask(ctx, t.clients, func() (string, error) { return t.clients.commands.HGet(ctx, t.names.groups(), group).Result() })
+	if errors.Is(err, redis.Nil) {
+		return nil, refusedGroup(group, "must be one that exists")
+	}
+	return patternsOf(written), typed(err)
+}
+
+func refusedGroup(group, rule string) error {
+	return &eventbus.ValidationError{Field: "group", Value: excerpt.Of(group), Rule: rule}
+}
+
+// deserted returns the patterns of a group that has no member; else it is refused with
+// an [eventbus.ValidationError].
+func (t *transport) deserted(ctx context.Context, group string) ([]eventbus.Pattern, error) {
+	patterns, err := t.patterns(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	members, err := ask(ctx, t.clients, func() ([]string, error) { return t.living(ctx, group) })
+	if err != nil {
+		return nil, typed(err)
+	}
+	if len(members) > 0 {
+		return nil, refusedGroup(group, fmt.Sprintf("must have no member; stop its subscriptions first, there are %d", len(members)))
+	}
+	return patterns, nil
+}
+
 // DeleteGroup removes a group, with what waits for it. One that has a member or does not
 // exist is refused with an [eventbus.ValidationError].
 func (t *transport) DeleteGroup(ctx context.Context, group string) error {
-	c := t.clients.commands
-	known, err := c.HExists(ctx, t.names.groups(), group).Result()
-	if err != nil {
-		return typed(err)
-	}
-	refuse := func(rule string) error {
-		return &eventbus.ValidationError{Field: "group", Value: excerpt.Of(group), Rule: rule}
-	}
-	if !known {
-		return refuse("must be one that exists")
-	}
-	members, err := countScript.Run(ctx, c, []string{t.names.members(group)}).Int()
-	if err != nil {
-		return typed(err)
-	}
-	if members > 0 {
-		return refuse(fmt.Sprintf("must have no member; stop its subscriptions first, there are %d", members))
+	if _, err := t.deserted(ctx, group); err != nil {
+		return err
 	}
 	topics, err := t.wanted(ctx, []eventbus.Pattern{"#"})
 	if err != nil {
 		return typed(err)
 	}
-	return t.deleteGroup(ctx, topics, group)
-}
-
-// countScript counts the members that have given a sign of life.
-var countScript = redis.NewScript(luaNow + `return redis.call('ZCOUNT', KEYS[1], now(), '+inf')`)
-
-func (t *transport) deleteGroup(ctx context.Context, topics []string, group string) error {
-	said, err := t.clients.commands.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	var gone []redis.Cmder
+	err = t.questions(ctx, func(pipe redis.Pipeliner) {
 		for _, topic := range topics {
-			own := t.names.own(topic, group)
-			pipe.XGroupDestroy(ctx, t.names.stream(topic), group)
-			pipe.Unlink(ctx, own.stream, own.later(), own.held())
+			gone = append(gone, pipe.XGroupDestroy(ctx, t.names.stream(topic), group), pipe.Unlink(ctx, t.names.own(topic, group).all()...))
 		}
-		pipe.Unlink(ctx, t.names.ledger(group), t.names.members(group))
-		pipe.HDel(ctx, t.names.groups(), group)
-		return nil
+		gone = append(gone, pipe.Unlink(ctx, t.names.ledger(group), t.names.members(group)))
 	})
-	for _, c := range said {
-		if c.Err() != nil && reply(c.Err()) != "ERR" { // which is a topic without a stream
-			return typed(c.Err())
-		}
+	if err == nil {
+		err = unless(noKey, gone...)
 	}
-	if reply(err) == "ERR" {
-		err = nil
+	if err == nil { // it is listed until all of it is gone
+		_, err = ask(ctx, t.clients, func() (int64, error) { return t.clients.commands.HDel(ctx, t.names.groups(), group).Result() })
 	}
 	return typed(err)
 }
+
+// noKey reports whether there is no such stream.
+func noKey(err error) bool { return reply(err) == "ERR" }

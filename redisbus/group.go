@@ -30,16 +30,8 @@ func just(before time.Time) string {
 // found writes down where the group starts in topics that it does not read yet, if nobody
 // has. It returns where it starts in those that there are now.
 func (t *transport) found(ctx context.Context, g engine.Group) (start string, err error) {
-	start = fromBeginning
-	switch {
-	case g.From.IsNow():
-		now, err := ask(ctx, t.clients, func() (time.Time, error) { return t.clients.commands.Time(ctx).Result() })
-		if err != nil {
-			return "", err
-		}
-		start = just(now)
-	case !g.From.Time().IsZero():
-		start = just(g.From.Time())
+	if start, err = t.startAt(ctx, g.From); err != nil {
+		return "", err
 	}
 	args := []any{g.Name, start}
 	for _, p := range g.Patterns {

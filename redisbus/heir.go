@@ -2,7 +2,9 @@ package redisbus
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,8 +29,11 @@ type heir struct {
 
 var _ engine.Source = (*heir)(nil)
 
+// heirMark parts the names of an heir and of its member, which has no blank.
+const heirMark = " heir-"
+
 func newHeir(m *member, topic string) *heir {
-	return &heir{feedOf: newFeedOf(m, topic, consumerName()+"-heir"), settled: make(chan struct{}), has: map[engine.Receipt]bool{}}
+	return &heir{feedOf: newFeedOf(m, topic, m.name+heirMark+strings.ToLower(rand.Text()[:8])), settled: make(chan struct{}), has: map[engine.Receipt]bool{}}
 }
 
 // inheritScript claims entries that are idle for the lease and not of the consumer itself,

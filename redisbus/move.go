@@ -24,31 +24,31 @@ var moveScript = redis.NewScript(`
 local own, later, held, moved = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name, ce, data, delay, memory = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 ` + luaNow + luaTypes + luaPut + `
-expect(own, 'stream'); expect(later, 'zset'); expect(held, 'hash'); expect(moved, 'string')
-if redis.call('EXISTS', moved) == 1 or redis.call('HEXISTS', held, name) == 1 then return 2 end
+expect(own, 'stream'); expect(later, 'zset'); expect(held, 'hash'); expect(moved, 'zset')
+if redis.call('ZSCORE', moved, name) or redis.call('HEXISTS', held, name) == 1 then return 2 end
 if delay > 0 then
 	redis.call('ZADD', later, now() + delay, name)
 	redis.call('HSET', held, name, ce .. '\n' .. data)
 else
-	put(own, moved, memory, ce, data)
+	put(own, moved, name, memory, ce, data)
 end
 return 1`)
 
 // promoteScript puts what is due into the group's stream, oldest first and about a mebibyte
 // at a time, and returns in how many ms the next is, or -1.
 var promoteScript = redis.NewScript(`
-local own, later, held = KEYS[1], KEYS[2], KEYS[3]
-local most, prefix, memory = ARGV[1], ARGV[2], ARGV[3]
+local own, later, held, moved = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local most, memory = ARGV[1], ARGV[2]
 ` + luaNow + luaTypes + luaPut + `
-expect(own, 'stream'); expect(later, 'zset'); expect(held, 'hash')
+expect(own, 'stream'); expect(later, 'zset'); expect(held, 'hash'); expect(moved, 'zset')
 local at, bytes = now(), 0
 local due = redis.call('ZRANGEBYSCORE', later, '-inf', at, 'LIMIT', 0, most)
 for _, name in ipairs(due) do
 	local m = redis.call('HGET', held, name)
 	if m then
 		local feed = string.find(m, '\n', 1, true)
-		if redis.call('EXISTS', prefix .. name) == 0 then
-			put(own, prefix .. name, memory, string.sub(m, 1, feed - 1), string.sub(m, feed + 1))
+		if not redis.call('ZSCORE', moved, name) then
+			put(own, moved, name, memory, string.sub(m, 1, feed - 1), string.sub(m, feed + 1))
 		end
 		redis.call('HDEL', held, name)
 		bytes = bytes + #m
@@ -68,12 +68,17 @@ local function now()
 end
 `
 	luaPut = `
-local function put(own, moved, memory, ce, data)
-	redis.call('SET', moved, 1, 'PX', memory)
+local function put(own, moved, name, memory, ce, data)
+	local at = now()
+	redis.call('ZADD', moved, at + memory, name)
 	local said = redis.pcall('XADD', own, '*', 'ce', ce, 'data', data)
 	if type(said) == 'table' and said.err then
-		redis.call('DEL', moved)
+		redis.call('ZREM', moved, name)
 		error(said)
+	end
+	redis.call('PEXPIRE', moved, memory)
+	for _, old in ipairs(redis.call('ZRANGEBYSCORE', moved, '-inf', at, 'LIMIT', 0, 4)) do
+		redis.call('ZREM', moved, old)
 	end
 end
 `
@@ -95,7 +100,7 @@ func (t *transport) move(ctx context.Context, pipe redis.Pipeliner, m *engine.Me
 	if !m.NotBefore.IsZero() {
 		delay = int64(math.Ceil(float64(m.NotBefore.Sub(t.now())) / float64(time.Millisecond)))
 	}
-	return moveScript.Eval(ctx, pipe, []string{own.stream, own.later(), own.held(), own.moved(name)},
+	return moveScript.Eval(ctx, pipe, own.all(),
 		name, ce, m.Body, delay, moveMemory.Milliseconds())
 }
 

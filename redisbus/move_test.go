@@ -27,8 +27,7 @@ func TestAMoveIsDoneOnce(t *testing.T) {
 	m.FlushAll()
 	move[0].NotBefore = time.Now().Add(time.Hour)
 	promote := func() {
-		_, err := tr.clients.run(t.Context(), promoteScript, []string{own.stream, own.later(), own.held()},
-			promoted, own.movedPrefix(), moveMemory.Milliseconds())
+		_, err := tr.clients.run(t.Context(), promoteScript, own.all(), promoted, moveMemory.Milliseconds())
 		require.NoError(t, err)
 	}
 	for range 2 {

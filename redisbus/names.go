@@ -21,10 +21,11 @@ func (n names) own(topic, group string) ownNames {
 
 type ownNames struct{ stream string }
 
-func (o ownNames) later() string            { return o.stream + ":later" }
-func (o ownNames) held() string             { return o.stream + ":held" }
-func (o ownNames) moved(name string) string { return o.movedPrefix() + name }
-func (o ownNames) movedPrefix() string      { return o.stream + ":moved:" }
+func (o ownNames) later() string { return o.stream + ":later" }
+func (o ownNames) held() string  { return o.stream + ":held" }
+func (o ownNames) moved() string { return o.stream + ":moved" }
+
+func (o ownNames) all() []string { return []string{o.stream, o.later(), o.held(), o.moved()} }
 
 // legalPrefix reports whether keys can begin with it: a brace would be taken for a hash tag.
 func legalPrefix(s string) bool {

@@ -29,8 +29,7 @@ func (m *member) promote(ctx context.Context) (time.Duration, error) {
 	var errs []error
 	for _, topic := range m.topics() {
 		own := t.names.own(topic, m.group.Name)
-		answer, err := t.clients.run(ctx, promoteScript, []string{own.stream, own.later(), own.held()},
-			promoted, own.movedPrefix(), moveMemory.Milliseconds())
+		answer, err := t.clients.run(ctx, promoteScript, own.all(), promoted, moveMemory.Milliseconds())
 		if err != nil {
 			errs = append(errs, fmt.Errorf("redisbus: retries that are due cannot be moved to %s: %w", own.stream, typed(err)))
 			continue

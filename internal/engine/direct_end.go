@@ -100,28 +100,6 @@ func (d *Direct) Health(context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Groups lists the groups; see [eventbus.Admin].
-func (d *Direct) Groups(ctx context.Context) ([]string, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("eventbus: groups: %w", err)
-	}
-	var names []string
-	for _, r := range d.directory.Load().all {
-		names = append(names, r.group)
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
-// DeleteGroup refuses: a group ends with its subscription.
-func (d *Direct) DeleteGroup(ctx context.Context, group string) error {
-	rule := "must exist: in this mode a group ends with its subscription"
-	if d.directory.Load().byGroup(group) != nil {
-		rule = "must have no member; stop its subscription first"
-	}
-	return fmt.Errorf("eventbus: delete group: %w", errors.Join(ctx.Err(), &eventbus.ValidationError{Field: "group", Rule: rule, Value: excerpt.Of(group)}))
-}
-
 // replay handles a letter's event again, or queues it. It is what the dead letters'
 // queue is given to send with; the time that it gives is for sending, not for handlers.
 func (d *Direct) replay(ctx context.Context, l dlq.Letter) error {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
 )
 
 // fullTooLong is how long a window may be full before Health says so.
@@ -80,34 +83,43 @@ func (s *subscription) health() error {
 	return errors.Join(errs...)
 }
 
-// Groups lists the backend's groups; see [eventbus.Admin].
-func (b *Bus) Groups(ctx context.Context) ([]string, error) {
-	admin, err := b.admin()
-	if err != nil {
-		return nil, err
+// Topics tells what the backend holds; see [eventbus.Inspector].
+func (b *Bus) Topics(ctx context.Context) ([]eventbus.TopicInfo, error) {
+	s, err := b.surveyor()
+	if err == nil {
+		var topics []eventbus.TopicInfo
+		if topics, err = s.Topics(ctx); err == nil {
+			return topics, nil
+		}
 	}
-	groups, err := admin.Groups(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("eventbus: groups: %w", err)
-	}
-	return groups, nil
+	return nil, fmt.Errorf("eventbus: topics: %w", err)
 }
 
-// DeleteGroup removes a group without members; see [eventbus.Admin].
-func (b *Bus) DeleteGroup(ctx context.Context, group string) error {
-	admin, err := b.admin()
+// Group tells how far a group is; see [eventbus.Inspector].
+func (b *Bus) Group(ctx context.Context, group string) (eventbus.GroupInfo, error) {
+	info, err := b.survey(ctx, group)
 	if err != nil {
-		return err
+		return eventbus.GroupInfo{}, fmt.Errorf("eventbus: group %s: %w", excerpt.Of(group), err)
 	}
-	if err := admin.DeleteGroup(ctx, group); err != nil {
-		return fmt.Errorf("eventbus: delete group %s: %w", group, err)
-	}
-	return nil
+	return info, nil
 }
 
-func (b *Bus) admin() (GroupAdmin, error) {
-	if admin, ok := b.backend.Transport.(GroupAdmin); ok {
-		return admin, nil
+func (b *Bus) survey(ctx context.Context, group string) (info eventbus.GroupInfo, err error) {
+	s, err := b.surveyor()
+	if err != nil {
+		return info, err
 	}
-	return nil, fmt.Errorf("eventbus: %w: this backend cannot manage groups", errors.ErrUnsupported)
+	if info, err = s.Group(ctx, group); err != nil {
+		return info, err
+	}
+	service, name, _ := strings.Cut(group, ".")
+	info.Letters, err = dlq.Count(ctx, b.backend.Letters, dlq.Filter{Group: service, Subscriber: name})
+	return info, err
+}
+
+func (b *Bus) surveyor() (Surveyor, error) {
+	if s, ok := b.backend.Transport.(Surveyor); ok {
+		return s, nil
+	}
+	return nil, fmt.Errorf("%w: this backend cannot be looked at", errors.ErrUnsupported)
 }

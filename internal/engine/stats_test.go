@@ -83,6 +83,7 @@ func TestGroupsAreManagedWhereTheBackendCan(t *testing.T) {
 		_, err := r.Groups(r.Context())
 		require.ErrorIs(r, err, errors.ErrUnsupported)
 		require.ErrorIs(r, r.DeleteGroup(r.Context(), "default.x"), errors.ErrUnsupported)
+		require.ErrorIs(r, r.ResetGroup(r.Context(), "default.x", eventbus.Now()), errors.ErrUnsupported)
 		admin := &administered{fake: r.fake}
 		r.Bus.backend.Transport = admin
 		groups, err := r.Groups(r.Context())
@@ -90,22 +91,65 @@ func TestGroupsAreManagedWhereTheBackendCan(t *testing.T) {
 		require.Equal(r, []string{"default.x"}, groups)
 		require.NoError(r, r.DeleteGroup(r.Context(), "default.x"))
 		require.Equal(r, "default.x", admin.deleted)
+		require.NoError(r, r.ResetGroup(r.Context(), "default.y", eventbus.Now()))
+		require.Equal(r, "default.y", admin.reset)
 		admin.err = errBoom
 		_, err = r.Groups(r.Context())
 		require.ErrorContains(r, err, "eventbus: groups: boom")
-		require.ErrorContains(r, r.DeleteGroup(r.Context(), "default.x"), "eventbus: delete group default.x: boom")
+		require.ErrorContains(r, r.DeleteGroup(r.Context(), "default.x"), `eventbus: delete group "default.x": boom`)
+		require.ErrorContains(r, r.ResetGroup(r.Context(), "default.x", eventbus.Now()), `eventbus: reset group "default.x": boom`)
 	})
+}
+
+func TestTheBackendIsLookedAtWhereItCanBe(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		_, err := r.Topics(r.Context())
+		require.ErrorIs(r, err, errors.ErrUnsupported)
+		_, err = r.Group(r.Context(), "default.x")
+		require.ErrorIs(r, err, errors.ErrUnsupported)
+		s := &surveyed{fake: r.fake}
+		r.Bus.backend.Transport = s
+		topics, err := r.Topics(r.Context())
+		require.NoError(r, err)
+		require.Equal(r, []eventbus.TopicInfo{{Name: "order", Length: 7}}, topics)
+		info, err := r.Group(r.Context(), "default.x")
+		require.NoError(r, err)
+		require.Equal(r, eventbus.GroupInfo{Name: "default.x", Backlog: eventbus.Backlog{Lag: 3}}, info)
+		s.err = errBoom
+		_, err = r.Topics(r.Context())
+		require.EqualError(r, err, "eventbus: topics: boom")
+		_, err = r.Group(r.Context(), "default.x")
+		require.EqualError(r, err, `eventbus: group "default.x": boom`)
+	})
+}
+
+type surveyed struct {
+	*fake
+	err error
+}
+
+func (s *surveyed) Topics(context.Context) ([]eventbus.TopicInfo, error) {
+	return []eventbus.TopicInfo{{Name: "order", Length: 7}}, s.err
+}
+
+func (s *surveyed) Group(_ context.Context, group string) (eventbus.GroupInfo, error) {
+	return eventbus.GroupInfo{Name: group, Backlog: eventbus.Backlog{Lag: 3}}, s.err
 }
 
 type administered struct {
 	*fake
-	deleted string
-	err     error
+	deleted, reset string
+	err            error
 }
 
 func (a *administered) Groups(context.Context) ([]string, error) { return []string{"default.x"}, a.err }
 func (a *administered) DeleteGroup(_ context.Context, group string) error {
 	a.deleted = group
+	return a.err
+}
+
+func (a *administered) ResetGroup(_ context.Context, group string, _ eventbus.Start) error {
+	a.reset = group
 	return a.err
 }
 

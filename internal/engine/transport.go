@@ -171,11 +171,19 @@ type Gauges struct {
 	BeyondBound uint64         // messages taken beyond a bound since it was made
 }
 
+// Surveyor is implemented by transports that know what their backend holds; see
+// eventbus.Inspector. The engine adds the letters.
+type Surveyor interface {
+	Topics(ctx context.Context) ([]eventbus.TopicInfo, error)
+	Group(ctx context.Context, group string) (eventbus.GroupInfo, error)
+}
+
 // GroupAdmin is implemented by transports that can manage groups; see
 // eventbus.Admin.
 type GroupAdmin interface {
 	Groups(ctx context.Context) ([]string, error)
 	DeleteGroup(ctx context.Context, group string) error
+	ResetGroup(ctx context.Context, group string, from eventbus.Start) error
 }
 
 // Backend is what a bus is made of.
