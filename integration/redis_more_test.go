@@ -56,9 +56,13 @@ func TestRedisLosesTheReplyToATakeover(t *testing.T) {
 	r.left(3)
 	got := &handled{}
 	bus := r.bus(r.client(b.Proxied()), redisbus.Options{})
-	swallowed := b.Proxy().SwallowReply("-heir", fault.ThenCut)
+	swallowed := b.Proxy().SwallowReply(" heir-", fault.ThenCut)
 	r.running(bus, eventbus.Subscriber{Handler: got})
-	<-swallowed
+	select {
+	case <-swallowed:
+	case <-time.After(20 * time.Second):
+		t.Fatal("no heir has looked")
+	}
 	require.Eventually(t, func() bool { return len(got.times()) == 3 }, 10*time.Second, time.Millisecond)
 	for id, n := range got.times() {
 		require.Equal(t, 1, n, id)

@@ -1,6 +1,7 @@
 package redisbus
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"unicode/utf8"
@@ -16,38 +17,41 @@ const (
 	fromOwn
 )
 
-// streamEntry is one of a stream: its ID, and names and values in turn. Fields are nil where
-// it was deleted or trimmed.
+// streamEntry is one of a stream: its ID, and names and values in turn.
 type streamEntry struct {
-	id     string
-	fields []any
+	id     []byte
+	fields [][]byte
+	gone   bool // it was deleted or trimmed, and has no fields
 }
 
-// delivery makes one of an entry. What cannot be read is handed on as it stands.
+// delivery makes one of an entry, of which it keeps nothing. What cannot be read is handed
+// on as it stands.
 func (f *feedOf) delivery(which uint64, e streamEntry, before int) *engine.Delivery {
-	d := &engine.Delivery{Receipt: engine.Receipt{N: which, S: e.id}, Redelivered: before}
+	place := "0/"
+	if which == fromOwn {
+		place = f.member.group.Name + "/"
+	}
+	at := place + string(e.id)
+	d := &engine.Delivery{Receipt: engine.Receipt{N: which, S: at[len(place):]}, Redelivered: before}
 	d.To.Topic = f.topic
-	d.Origin = engine.Origin{Topic: f.topic, S: "0/" + e.id}
+	d.Origin = engine.Origin{Topic: f.topic, S: at}
 	if which == fromOwn {
 		d.To.Group = f.member.group.Name
-		d.Origin.S = d.To.Group + "/" + e.id
 	}
-	var ce string
+	var ce []byte
 	for i := 0; i+1 < len(e.fields); i += 2 {
-		name, _ := e.fields[i].(string)
-		value, _ := e.fields[i+1].(string)
-		switch name {
+		switch string(e.fields[i]) {
 		case "ce":
-			ce = value
+			ce = e.fields[i+1]
 		case "data":
-			d.Body = []byte(value)
+			d.Body = bytes.Clone(e.fields[i+1])
 		}
 	}
 	var err error
-	if ce == "" {
+	if len(ce) == 0 {
 		err = fmt.Errorf("%w: an entry needs the field ce (docs/wire-redis.md)", eventbus.ErrUndecodable)
 	} else {
-		d.Header, err = wire.ParseHeader([]byte(ce))
+		d.Header, err = wire.ParseHeader(ce)
 	}
 	if err != nil {
 		d.Err = err
@@ -71,10 +75,9 @@ const (
 )
 
 // verbatim keeps the fields of an entry that is no event, but for data, as headers.
-func verbatim(fields []any) (h []wire.Field) {
+func verbatim(fields [][]byte) (h []wire.Field) {
 	for i := 0; i+1 < len(fields); i += 2 {
-		name, _ := fields[i].(string)
-		value, _ := fields[i+1].(string)
+		name, value := string(fields[i]), string(fields[i+1])
 		switch {
 		case name == "data":
 		case utf8.ValidString(name) && utf8.ValidString(value):
@@ -87,42 +90,4 @@ func verbatim(fields []any) (h []wire.Field) {
 		}
 	}
 	return h
-}
-
-// parseStreams reads the answer of XREADGROUP in RESP2: a list of streams, each its key and its
-// entries.
-func parseStreams(answer any, each func(key string, e streamEntry)) error {
-	streams, ok := answer.([]any)
-	if !ok {
-		return fmt.Errorf("redisbus: XREADGROUP answers with a %T", answer)
-	}
-	for _, s := range streams {
-		pair, ok := s.([]any)
-		if !ok || len(pair) != 2 {
-			return fmt.Errorf("redisbus: XREADGROUP answers with a stream of %T", s)
-		}
-		key, _ := pair[0].(string)
-		if err := parseEntries(pair[1], func(e streamEntry) { each(key, e) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func parseEntries(answer any, each func(e streamEntry)) error {
-	entries, ok := answer.([]any)
-	if !ok {
-		return fmt.Errorf("redisbus: the server answers with entries of %T", answer)
-	}
-	for _, x := range entries {
-		pair, ok := x.([]any)
-		if !ok || len(pair) != 2 {
-			return fmt.Errorf("redisbus: the server answers with an entry of %T", x)
-		}
-		e := streamEntry{}
-		e.id, _ = pair[0].(string)
-		e.fields, _ = pair[1].([]any)
-		each(e)
-	}
-	return nil
 }

@@ -146,9 +146,13 @@ func (h *heir) take(which uint64, said any) (more bool, err error) {
 		if len(part) != 3 {
 			return false, fmt.Errorf("redisbus: the server answers with an entry of %d parts", len(part))
 		}
-		e := streamEntry{}
-		e.id, _ = part[0].(string)
-		e.fields, _ = part[2].([]any)
+		id, _ := part[0].(string)
+		e := streamEntry{id: []byte(id)}
+		fields, _ := part[2].([]any)
+		for _, x := range fields {
+			text, _ := x.(string)
+			e.fields = append(e.fields, []byte(text))
+		}
 		times, _ := part[1].(int64)
 		d := h.delivery(which, e, int(max(times, 1)))
 		h.note(d.Receipt)

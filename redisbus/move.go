@@ -70,10 +70,10 @@ end
 	luaPut = `
 local function put(own, moved, name, memory, ce, data)
 	local at = now()
-	redis.call('ZADD', moved, at + memory, name)
-	local said = redis.pcall('XADD', own, '*', 'ce', ce, 'data', data)
+	local id = redis.call('XADD', own, '*', 'ce', ce, 'data', data)
+	local said = redis.pcall('ZADD', moved, at + memory, name)
 	if type(said) == 'table' and said.err then
-		redis.call('ZREM', moved, name)
+		redis.call('XDEL', own, id)
 		error(said)
 	end
 	redis.call('PEXPIRE', moved, memory)

@@ -2,7 +2,6 @@ package redisbus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -76,38 +75,39 @@ func (r *reader) read(ctx context.Context, most int) error {
 	if r.unsure {
 		from = r.last
 	}
-	cmd := redis.NewCmd(ctx, "xreadgroup", "group", r.member.group.Name, r.consumer,
+	cmd := redis.NewRawCmd(ctx, "xreadgroup", "group", r.member.group.Name, r.consumer,
 		"count", most, "block", blocked.Milliseconds(), "streams", r.streams[fromTopic], r.streams[fromOwn], from[fromTopic], from[fromOwn])
 	_ = r.client.Process(ctx, cmd)
-	answer, err := cmd.Result()
-	n := 0
-	switch {
-	case errors.Is(err, redis.Nil): // there is nothing
-		err = nil
-	case err != nil:
+	said, err := cmd.Result()
+	if err != nil {
 		return err
-	default:
-		err = parseStreams(answer, func(key string, e streamEntry) {
-			n++
-			r.add(key, e)
-		})
+	}
+	n := 0
+	err = (&answer{in: said}).eachEntry(func(key []byte, e streamEntry) {
+		n++
+		r.add(key, e)
+	})
+	if err != nil {
+		return err
 	}
 	if n == 0 {
 		r.unsure, r.before = false, 0
 	}
-	return err
+	return nil
 }
 
-func (r *reader) add(key string, e streamEntry) {
+func (r *reader) add(key []byte, e streamEntry) {
 	which := fromTopic
-	if key == r.streams[fromOwn] {
+	if string(key) == r.streams[fromOwn] {
 		which = fromOwn
 	}
-	r.last[which] = e.id
-	if r.unsure && e.fields == nil { // deleted meanwhile; the heir tells of it
+	if r.unsure && e.gone { // deleted meanwhile; the heir tells of it
+		r.last[which] = string(e.id)
 		return
 	}
-	r.put(r.delivery(uint64(which), e, r.before))
+	d := r.delivery(uint64(which), e, r.before)
+	r.last[which] = d.Receipt.S
+	r.put(d)
 }
 
 // Close gives back what was not acknowledged.
