@@ -1,12 +1,16 @@
 package integration_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,19 +20,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
-	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/integration/broker"
 	"github.com/seed-28af575d/eventbus/integration/journal"
-	"github.com/seed-28af575d/eventbus/integration/oracle"
 	"github.com/seed-28af575d/eventbus/integration/process"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
-// lease is short, so that what a killed process has left comes back soon.
-const lease = time.Second
+// busOptions are those of whatever backend there is.
+type busOptions struct {
+	eventbus.Options
+	prefix string
+	lease  time.Duration
+}
 
 // openBus makes a bus on the server. What it takes to close it is done after Shutdown.
-func openBus(s broker.Server, prefix string, o eventbus.Options) (bus eventbus.EventBus, closeClient func() error, err error) {
+func openBus(s broker.Server, o busOptions) (bus eventbus.EventBus, closeClient func() error, err error) {
 	switch s.Kind {
 	case broker.Redis:
 		options, err := redis.ParseURL(s.URL)
@@ -36,7 +42,7 @@ func openBus(s broker.Server, prefix string, o eventbus.Options) (bus eventbus.E
 			return nil, nil, err
 		}
 		c := redis.NewClient(options)
-		bus, err = redisbus.New(c, redisbus.Options{Options: o, Prefix: prefix, Lease: lease})
+		bus, err = redisbus.New(c, redisbus.Options{Options: o.Options, Prefix: o.prefix, Lease: o.lease})
 		return bus, c.Close, err
 	default:
 		return nil, nil, fmt.Errorf("no bus on %s yet", s.Kind)
@@ -52,36 +58,50 @@ type load struct {
 	dir       string
 	paths     []string
 	cuts      []time.Time
+	inFlight  int // at most, at all faults together
+	spans     []span
+	foreign   int // letters of what others published, and nobody can read
 	workers   []*process.Worker
 	bus       eventbus.EventBus
-	done      chan struct{} // publishing is over
-	published atomic.Int64  // events, whatever came of it
+	written   *journal.Journal // of the publishers
+	done      chan struct{}    // publishing is over
+	published atomic.Int64     // events, whatever came of it
 }
 
+// loadOptions say what is unlike the load of which there is most. Zeros mean that.
 type loadOptions struct {
-	events int // in the long form
-	size   int // of a payload
+	events int           // in the long form
+	size   int           // of a payload; zero means 1 KiB
+	fatal  int           // of a thousand events; zero means 8
+	lease  time.Duration // zero means 1 s: what a killed process has left comes back soon
+	pace   time.Duration // between two calls of Publish by one publisher; zero means 5 ms
+	needs  func(published journal.Record) bool
 }
 
-const (
-	loadGroup      = "shop"
-	loadName       = "mailer"
-	loadPublishers = 4
-	loadAggregates = 200
-	loadBatch      = 10                   // events of one Publish
-	loadPace       = 5 * time.Millisecond // between two of them
-	loadWindow     = 64
-	loadWorkers    = 8
-	loadFailing    = 50          // of a thousand attempts
-	loadFatal      = 5           // of a thousand events, which become letters
-	loadPatience   = time.Minute // for all to be handled when the faults are over
-)
-
-func newLoad(t *testing.T, server broker.Server, o loadOptions) *load {
+func (o loadOptions) withDefaults() loadOptions {
 	if testing.Short() {
 		o.events /= 5
 	}
-	return &load{t: t, server: server, options: o, dir: t.TempDir(), done: make(chan struct{})}
+	o.size = cmp.Or(o.size, 1<<10)
+	o.fatal = cmp.Or(o.fatal, loadFatal)
+	o.lease = cmp.Or(o.lease, time.Second)
+	o.pace = cmp.Or(o.pace, 5*time.Millisecond)
+	return o
+}
+
+const (
+	loadPrefix     = "load"
+	loadPublishers = 4
+	loadAggregates = 200
+	loadBatch      = 10               // events of one Publish
+	loadPublishing = 5 * time.Second  // the publish time-out
+	loadGrace      = 10 * time.Second // of the subscriber's end
+	loadRecovers   = 5 * time.Second  // for the bus to work again when a fault is over
+	loadPatience   = time.Minute      // for all to be handled when the faults are over
+)
+
+func newLoad(t *testing.T, server broker.Server, o loadOptions) *load {
+	return &load{t: t, server: server, options: o.withDefaults(), dir: t.TempDir(), done: make(chan struct{})}
 }
 
 // journal returns the path of one more journal.
@@ -94,9 +114,9 @@ func (l *load) journal(name string) string {
 // serve starts a process with a subscriber, and returns when that is started.
 func (l *load) serve() *process.Worker {
 	l.t.Helper()
-	w := process.Start(l.t, process.Spec{Role: "serve", Patience: time.Minute, Args: process.Args{
-		"kind": strconv.Itoa(int(l.server.Kind)), "url": l.server.URL, "addr": l.server.Addr, "file": l.journal("serve"),
-	}})
+	args := busArgs(l.server, l.options.lease)
+	args["file"], args["fatal"] = l.journal("serve"), strconv.Itoa(l.options.fatal)
+	w := process.Start(l.t, process.Spec{Role: "serve", Patience: time.Minute, Args: args})
 	w.Ready()
 	l.workers = append(l.workers, w)
 	return w
@@ -105,19 +125,46 @@ func (l *load) serve() *process.Worker {
 // fault lets a fault happen, and notes when it begins and has happened: what a process
 // received in between goes with it too.
 func (l *load) fault(f func()) {
+	l.inFlight += len(l.running()) * sourcesOfATopic * loadWindow
 	l.cuts = append(l.cuts, time.Now())
 	f()
 	l.cuts = append(l.cuts, time.Now())
 }
 
-// publish begins to publish.
+// sourcesOfATopic is how many sources a subscriber has for one, each with its window.
+const sourcesOfATopic = 2
+
+// running are the processes that have not ended.
+func (l *load) running() (workers []*process.Worker) {
+	for _, w := range l.workers {
+		select {
+		case <-w.Done():
+		default:
+			workers = append(workers, w)
+		}
+	}
+	return workers
+}
+
+// stop ends the processes that still run, in good order.
+func (l *load) stop() {
+	l.t.Helper()
+	for _, w := range l.running() {
+		require.NoError(l.t, w.Stop())
+	}
+}
+
+// publish begins to publish, with one batch until somebody has found the topic: the faults
+// are for what runs.
 func (l *load) publish() {
 	l.t.Helper()
 	j, err := journal.Open(l.journal("publish"), "publisher")
 	require.NoError(l.t, err)
-	bus, closeClient, err := openBus(l.server, "load", eventbus.Options{Group: loadGroup, PublishTimeout: 5 * time.Second})
+	bus, closeClient, err := openBus(l.server, busOptions{
+		Options: eventbus.Options{Group: loadGroup, PublishTimeout: loadPublishing}, prefix: loadPrefix, lease: l.options.lease,
+	})
 	require.NoError(l.t, err)
-	l.bus = bus
+	l.bus, l.written = bus, j
 	l.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.t.Context()), 20*time.Second)
 		defer cancel()
@@ -126,16 +173,29 @@ func (l *load) publish() {
 	})
 	var wg sync.WaitGroup
 	to := j.Publisher(bus)
+	l.publishBatch(to, 0, 0)
+	l.published.Add(loadBatch)
+	if len(l.workers) > 0 {
+		require.Eventually(l.t, l.handles, time.Minute, 5*time.Millisecond)
+	}
 	for p := range loadPublishers {
 		wg.Go(func() {
-			for i := p; i < l.options.events/loadBatch && l.t.Context().Err() == nil; i += loadPublishers {
+			for i := cmp.Or(p, loadPublishers); i < l.options.events/loadBatch && l.t.Context().Err() == nil; i += loadPublishers {
 				l.publishBatch(to, p, i)
 				l.published.Add(loadBatch)
-				l.lasts(loadPace)
+				l.lasts(l.options.pace)
 			}
 		})
 	}
 	go func() { wg.Wait(); close(l.done) }()
+}
+
+// handles reports whether anything was handed to a handler.
+func (l *load) handles() bool {
+	return slices.ContainsFunc(l.paths, func(path string) bool {
+		file, err := os.Stat(path)
+		return err == nil && strings.HasSuffix(path, "serve") && file.Size() > 0
+	})
 }
 
 // publishBatch publishes once. Events of which nothing is stored are lost to the
@@ -172,83 +232,4 @@ func (l *load) until(percent int) {
 	l.t.Helper()
 	n := int64(l.options.events) * int64(percent) / 100
 	require.Eventually(l.t, func() bool { return l.published.Load() >= n }, 5*time.Minute, 5*time.Millisecond)
-}
-
-// judge waits until the oracle is content, or for the patience, and returns its
-// report.
-func (l *load) judge() oracle.Report {
-	l.t.Helper()
-	<-l.done
-	var report oracle.Report
-	for deadline := time.Now().Add(loadPatience); ; l.lasts(200 * time.Millisecond) {
-		log, err := journal.Read(l.paths...)
-		require.NoError(l.t, err)
-		report = oracle.Check(oracle.Evidence{
-			Log: log, Letters: l.letters(), Cuts: l.cuts,
-			Subscribers: []oracle.Subscriber{{
-				Name: loadGroup + "." + loadName, Events: []string{"#"}, Order: oracle.EachProcess,
-				Repeats: (len(l.cuts) + 1) * loadWindow * len(l.paths),
-			}},
-		})
-		if report.Err() == nil || time.Now().After(deadline) {
-			l.t.Logf("%s", report)
-			return report
-		}
-	}
-}
-
-func (l *load) letters() (letters []dlq.Letter) {
-	l.t.Helper()
-	q, ok := dlq.Of(l.bus)
-	require.True(l.t, ok)
-	for letter, err := range q.List(l.t.Context(), dlq.Filter{}) {
-		require.NoError(l.t, err)
-		letters = append(letters, letter)
-	}
-	return letters
-}
-
-var (
-	errTransient = errors.New("the post office is closed")
-	errFatal     = errors.New("no such address")
-)
-
-// serve is the process with the subscriber.
-func serve(ctx context.Context, args process.Args) (err error) {
-	kind, _ := strconv.Atoi(args["kind"])
-	j, err := journal.Open(args["file"], "serve")
-	if err != nil {
-		return err
-	}
-	bus, closeClient, err := openBus(broker.Server{Kind: broker.Kind(kind), URL: args["url"], Addr: args["addr"]}, "load", eventbus.Options{
-		Group: loadGroup, Window: loadWindow, Middleware: []eventbus.Middleware{j.Middleware},
-		Retry: eventbus.RetryPolicy{Attempts: 5, Min: 5 * time.Millisecond, Max: 50 * time.Millisecond},
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, closeClient(), j.Close()) }()
-	_, err = bus.Subscribe(ctx, eventbus.Subscriber{
-		Name: loadName, Events: []string{"#"}, Concurrency: loadWorkers,
-		Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
-			switch n := rand.IntN(1000); {
-			case int(e.Data()[0])*1000/256 < loadFatal:
-				return eventbus.Permanent(errFatal)
-			case n < loadFailing:
-				return errTransient
-			}
-			return nil
-		}),
-	})
-	if err != nil {
-		return err
-	}
-	if err := bus.Start(ctx); err != nil {
-		return err
-	}
-	process.Ready(ctx)
-	<-ctx.Done()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return bus.Shutdown(last)
 }

@@ -1,0 +1,121 @@
+package integration_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/integration/journal"
+	"github.com/seed-28af575d/eventbus/integration/oracle"
+)
+
+// span is a time in which the bus must work: something is published in it, and handled.
+type span struct {
+	from, to time.Time
+	fresh    time.Time // what was attempted before does not count
+	why      string
+}
+
+// healed says that a fault is over: the bus works again within its time.
+func (l *load) healed() {
+	now := time.Now()
+	l.spans = append(l.spans, span{now, now.Add(loadRecovers), now, "after a fault"})
+}
+
+// works says that the bus must have worked since from, under whatever fault.
+func (l *load) works(from time.Time) {
+	l.spans = append(l.spans, span{from, time.Now(), time.Time{}, "under a fault"})
+}
+
+// judge waits until the oracle is content, or for the patience, and returns its
+// report, of which all else is in order.
+func (l *load) judge() oracle.Report {
+	l.t.Helper()
+	e, report := l.evidence(func(r oracle.Report) bool { return r.Err() == nil })
+	if report.Err() == nil {
+		l.inTime(e.Log)
+		l.onlyFatal(e.Letters)
+	}
+	return report
+}
+
+// evidence waits until what was found pleases, or for the patience.
+func (l *load) evidence(pleases func(oracle.Report) bool) (e oracle.Evidence, report oracle.Report) {
+	l.t.Helper()
+	<-l.done
+	for deadline := time.Now().Add(loadPatience); ; l.lasts(200 * time.Millisecond) {
+		log, err := journal.Read(l.paths...)
+		require.NoError(l.t, err)
+		e = oracle.Evidence{Log: log, Letters: l.letters(), Cuts: l.cuts, Subscribers: []oracle.Subscriber{l.subscriber()}}
+		report = oracle.Check(e)
+		if pleases(report) || time.Now().After(deadline) {
+			l.t.Logf("%s", report)
+			return e, report
+		}
+	}
+}
+
+// subscriber is what the oracle is told of it. A slow machine may cost leases without any
+// fault, of one window at most.
+func (l *load) subscriber() oracle.Subscriber {
+	return oracle.Subscriber{
+		Name: loadGroup + "." + loadName, Events: []string{"#"}, Order: oracle.EachProcess,
+		Repeats: l.inFlight + loadWindow, Needs: l.options.needs, Foreign: l.foreign,
+	}
+}
+
+// onlyFatal: no event became a letter that the handler did not refuse for good, not by crashes
+// nor by whatever the fault was.
+func (l *load) onlyFatal(letters []dlq.Letter) {
+	l.t.Helper()
+	for i := range letters {
+		if x := &letters[i]; x.EventID != "" {
+			require.True(l.t, fatal(x.Body, l.options.fatal), "letter of %s: %s %v", x.EventID, x.Reason, x.Errors)
+			require.Equal(l.t, dlq.HandlerError, x.Reason)
+			require.Zero(l.t, x.Replays)
+		}
+	}
+}
+
+// inTime: no Publish hung, and the bus worked where it must.
+func (l *load) inTime(log journal.Log) {
+	l.t.Helper()
+	attempted := map[string]time.Time{}
+	worked := make([]struct{ published, handled bool }, len(l.spans))
+	for i := range log.Records {
+		r := &log.Records[i]
+		switch r.What {
+		case journal.Attempted:
+			attempted[r.EventID] = r.At()
+		case journal.Published, journal.Refused, journal.Unknown:
+			require.Less(l.t, r.At().Sub(attempted[r.EventID]), loadPublishing+2*time.Second, "the publish of %s, %s", r.EventID, r.What)
+		}
+	}
+	for i := range log.Records { // of other processes too, in any order
+		r := &log.Records[i]
+		for k, s := range l.spans {
+			if at := r.At(); at.After(s.from) && !at.After(s.to) && attempted[r.EventID].After(s.fresh) {
+				worked[k].published = worked[k].published || r.What == journal.Published
+				worked[k].handled = worked[k].handled || r.What == journal.Handled
+			}
+		}
+	}
+	for k, s := range l.spans {
+		told := fmt.Sprintf("%s, from %s to %s", s.why, s.from.Format(time.TimeOnly), s.to.Format(time.TimeOnly))
+		require.True(l.t, worked[k].published, "nothing was published %s", told)
+		require.True(l.t, worked[k].handled, "nothing was handled %s", told)
+	}
+}
+
+func (l *load) letters() (letters []dlq.Letter) {
+	l.t.Helper()
+	q, ok := dlq.Of(l.bus)
+	require.True(l.t, ok)
+	for letter, err := range q.List(l.t.Context(), dlq.Filter{}) {
+		require.NoError(l.t, err)
+		letters = append(letters, letter)
+	}
+	return letters
+}
