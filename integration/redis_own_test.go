@@ -23,7 +23,8 @@ import (
 func TestRedisVanishes(t *testing.T) {
 	r, _ := alone(t, broker.Options{})
 	got := &handled{}
-	bus := r.bus(r.raw, redisbus.Options{})
+	told := make(chan error, 100)
+	bus := r.bus(r.raw, redisbus.Options{Options: eventbus.Options{Observer: reconnections(told)}})
 	r.running(bus, eventbus.Subscriber{Handler: got})
 	require.NoError(t, bus.Publish(t.Context(), anOrder("before")))
 	require.Eventually(t, func() bool { return got.times()["before"] == 1 }, 10*time.Second, time.Millisecond)
@@ -40,6 +41,12 @@ func TestRedisVanishes(t *testing.T) {
 		require.Eventually(t, func() bool { return got.times()[name] >= 1 }, 10*time.Second, time.Millisecond, name)
 	}
 	require.Contains(t, r.log.String(), "had vanished")
+	require.ErrorIs(t, <-told, redisbus.ErrVanished)
+}
+
+// reconnections tells why there were some.
+func reconnections(why chan<- error) eventbus.Observer {
+	return eventbus.Observer{Reconnected: func(r eventbus.Reconnected) { why <- r.Err }}
 }
 
 func TestRedisLosesAReply(t *testing.T) {

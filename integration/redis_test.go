@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"time"
@@ -55,9 +56,18 @@ func TestRedisSetupErrorsAreTyped(t *testing.T) {
 }
 
 func TestRedisWithoutADiskIsToldOf(t *testing.T) {
-	r, _ := alone(t, broker.Options{Args: []string{"--appendonly", "no"}})
-	require.NoError(t, r.bus(r.raw, redisbus.Options{}).Start(t.Context()))
+	r, b := alone(t, broker.Options{Args: []string{"--appendonly", "no"}})
+	told := make(chan error, 100)
+	bus := r.bus(r.raw, redisbus.Options{Options: eventbus.Options{Observer: reconnections(told)}})
+	r.running(bus, eventbus.Subscriber{Handler: &handled{}})
 	require.Contains(t, r.log.String(), "keeps nothing on disk")
+	b.Kill()
+	b.Start()
+	require.Eventually(t, func() bool { return errors.Is(<-told, redisbus.ErrVanished) }, 20*time.Second, time.Millisecond,
+		"what was lost with the server is told of")
+	stats, err := bus.Stats(t.Context())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, stats.Subscribers[0].Reconnections, uint64(2))
 }
 
 func TestRedisIsAway(t *testing.T) {

@@ -23,6 +23,10 @@ var (
 	ErrWrongType = errors.New("a key is of another type")
 	// ErrReadOnly means that the server is a replica.
 	ErrReadOnly = errors.New("the server is a read-only replica")
+	// ErrVanished means that the server had lost a group, or a topic with it, as after a
+	// FLUSHALL or an end without a disk. The bus has made the group again, and what was
+	// accepted before may be lost. It is logged, and comes with Observer.Reconnected.
+	ErrVanished = errors.New("a group had vanished from its topic: events may be lost or come again")
 	// ErrVersion means that the server is older than Redis 7.0.
 	ErrVersion = errors.New("the server is too old")
 )

@@ -21,6 +21,7 @@ type reader struct {
 	settled <-chan struct{} // what is older comes first
 	last    [2]string       // ID of the last entry that came, by stream
 	unsure  bool            // an answer was lost: what stood in it is pending, and nobody has it
+	lost    bool            // the group had vanished, and nobody was told yet
 	before  int             // how often what is pending was handed over: by an earlier life of this consumer
 }
 
@@ -45,6 +46,10 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 	if !r.empty() {
 		return r.hand(most), nil
 	}
+	if r.lost { // told apart from the outage that it came with, of which the beginning counts
+		r.lost = false
+		return nil, fmt.Errorf("redisbus: read %s: %w", r.streams[fromTopic], ErrVanished)
+	}
 	select {
 	case <-r.settled:
 	case <-ctx.Done():
@@ -60,7 +65,9 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case noGroup(err):
-		return nil, typed(r.member.transport.renew(ctx, r.topic, r.member.group))
+		err := r.member.transport.renew(ctx, r.topic, r.member.group)
+		r.lost = err == nil
+		return nil, typed(err)
 	case err != nil:
 		r.unsure = true
 		return nil, fmt.Errorf("redisbus: read %s: %w", r.streams[fromTopic], typed(err))
