@@ -44,7 +44,7 @@ func (l *load) judge() oracle.Report {
 // evidence waits until what was found pleases, or for the patience.
 func (l *load) evidence(pleases func(oracle.Report) bool) (e oracle.Evidence, report oracle.Report) {
 	l.t.Helper()
-	<-l.done
+	l.publishing.Wait()
 	for deadline := time.Now().Add(loadPatience); ; l.lasts(200 * time.Millisecond) {
 		log, err := journal.Read(l.paths...)
 		require.NoError(l.t, err)

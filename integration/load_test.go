@@ -52,20 +52,21 @@ func openBus(s broker.Server, o busOptions) (bus eventbus.EventBus, closeClient 
 // load is a run with publishers in the test's process and subscribers in others, under
 // faults, and judged by the oracle.
 type load struct {
-	t         *testing.T
-	server    broker.Server
-	options   loadOptions
-	dir       string
-	paths     []string
-	cuts      []time.Time
-	inFlight  int // at most, at all faults together
-	spans     []span
-	foreign   int // letters of what others published, and nobody can read
-	workers   []*process.Worker
-	bus       eventbus.EventBus
-	written   *journal.Journal // of the publishers
-	done      chan struct{}    // publishing is over
-	published atomic.Int64     // events, whatever came of it
+	t          *testing.T
+	server     broker.Server
+	direct     broker.Server // for publishers, if they do not go where the subscribers go
+	options    loadOptions
+	dir        string
+	paths      []string
+	cuts       []time.Time
+	inFlight   int // at most, at all faults together
+	spans      []span
+	foreign    int // letters of what others published, and nobody can read
+	workers    []*process.Worker
+	bus        eventbus.EventBus
+	written    *journal.Journal // of the publishers
+	publishing sync.WaitGroup
+	published  atomic.Int64 // events, whatever came of it
 }
 
 // loadOptions say what is unlike the load of which there is most. Zeros mean that.
@@ -101,7 +102,7 @@ const (
 )
 
 func newLoad(t *testing.T, server broker.Server, o loadOptions) *load {
-	return &load{t: t, server: server, options: o.withDefaults(), dir: t.TempDir(), done: make(chan struct{})}
+	return &load{t: t, server: server, options: o.withDefaults(), dir: t.TempDir()}
 }
 
 // journal returns the path of one more journal.
@@ -154,13 +155,12 @@ func (l *load) stop() {
 	}
 }
 
-// publish begins to publish, with one batch until somebody has found the topic: the faults
-// are for what runs.
-func (l *load) publish() {
+// connect makes the bus of the publishers, and returns it with their journal before it.
+func (l *load) connect() eventbus.EventBus {
 	l.t.Helper()
 	j, err := journal.Open(l.journal("publish"), "publisher")
 	require.NoError(l.t, err)
-	bus, closeClient, err := openBus(l.server, busOptions{
+	bus, closeClient, err := openBus(cmp.Or(l.direct, l.server), busOptions{
 		Options: eventbus.Options{Group: loadGroup, PublishTimeout: loadPublishing}, prefix: loadPrefix, lease: l.options.lease,
 	})
 	require.NoError(l.t, err)
@@ -168,26 +168,29 @@ func (l *load) publish() {
 	l.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.t.Context()), 20*time.Second)
 		defer cancel()
-		<-l.done
+		l.publishing.Wait()
 		require.NoError(l.t, errors.Join(bus.Shutdown(ctx), closeClient(), j.Close()))
 	})
-	var wg sync.WaitGroup
-	to := j.Publisher(bus)
+	return j.Publisher(bus)
+}
+
+// publish begins to publish, with one batch until somebody has found the topic: the faults
+// are for what runs.
+func (l *load) publish() {
+	l.t.Helper()
+	to := l.connect()
 	l.publishBatch(to, 0, 0)
-	l.published.Add(loadBatch)
 	if len(l.workers) > 0 {
 		require.Eventually(l.t, l.handles, time.Minute, 5*time.Millisecond)
 	}
 	for p := range loadPublishers {
-		wg.Go(func() {
+		l.publishing.Go(func() {
 			for i := cmp.Or(p, loadPublishers); i < l.options.events/loadBatch && l.t.Context().Err() == nil; i += loadPublishers {
 				l.publishBatch(to, p, i)
-				l.published.Add(loadBatch)
 				l.lasts(l.options.pace)
 			}
 		})
 	}
-	go func() { wg.Wait(); close(l.done) }()
 }
 
 // handles reports whether anything was handed to a handler.
@@ -200,14 +203,16 @@ func (l *load) handles() bool {
 
 // publishBatch publishes once. Events of which nothing is stored are lost to the
 // publisher, as the oracle knows from the journal.
-func (l *load) publishBatch(to eventbus.EventBus, publisher, batch int) {
-	events := make([]eventbus.DomainEvent, loadBatch)
+func (l *load) publishBatch(to eventbus.EventBus, publisher, batch int) (events []eventbus.DomainEvent) {
+	events = make([]eventbus.DomainEvent, loadBatch)
 	for i := range events {
 		n := batch*loadBatch + i
 		aggregate := fmt.Sprintf("a%d-%d", publisher, n%(loadAggregates/loadPublishers))
 		events[i] = eventbus.NewRaw("order.created", aggregate, "application/octet-stream", payload(n, l.options.size))
 	}
 	_ = to.Publish(l.t.Context(), events...)
+	l.published.Add(loadBatch)
+	return events
 }
 
 func payload(n, size int) []byte {

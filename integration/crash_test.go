@@ -1,0 +1,143 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/integration/fault"
+	"github.com/seed-28af575d/eventbus/integration/process"
+)
+
+// The hook of these tests is the proxy: it swallows the answer to one command, and the process
+// that waits for it is killed with SIGKILL. So the command is done, and what was to come
+// after it is not.
+
+// crashing is a load of small events, none of which can be handled. Its subscribers go through
+// the proxy, and the test does not.
+func crashing(t *testing.T) (*load, *broker.Broker) {
+	b := broker.Start(t, broker.Redis, broker.Options{})
+	l := newLoad(t, b.Proxied(), loadOptions{size: 64, fatal: 1000})
+	l.direct = b.Server
+	return l, b
+}
+
+// soon waits for what must come about.
+func (l *load) soon(what string, f func() bool) {
+	l.t.Helper()
+	require.Eventually(l.t, f, loadPatience, 5*time.Millisecond, what)
+}
+
+// TestRedisKilledBetweenLetterAndAck: an event has one letter, however often the process that
+// has written it dies before its ack.
+func TestRedisKilledBetweenLetterAndAck(t *testing.T) {
+	t.Parallel()
+	l, b := crashing(t)
+	to := l.connect()
+	batches := 0
+	publish := func() (id string) {
+		events := append(l.publishBatch(to, 0, batches), l.publishBatch(to, 0, batches+1)...)
+		batches += 2
+		return events[rand.IntN(len(events))].ID
+	}
+	written := func(id string) <-chan struct{} { return b.Proxy().SwallowReply(id, fault.ThenSilence) }
+	victim := l.serve()
+	publish()
+	l.soon("the server knows the script then", func() bool { return len(l.letters()) == batches*loadBatch })
+	for range scaledTimes(20) / 2 {
+		victim.Suspend()
+		id := publish()
+		first := written(id)
+		victim.Continue()
+		<-first
+		l.fault(victim.Kill)
+		again := written(id) // the next one comes to the same event, and finds its letter
+		victim = l.serve()
+		<-again
+		l.fault(victim.Kill)
+		victim = l.serve()
+	}
+	for range scaledTimes(14) {
+		publish()
+	}
+	require.NoError(t, l.judge().Err())
+	require.Len(t, l.letters(), batches*loadBatch)
+	l.stop()
+}
+
+// TestRedisKilledInMidReplay: a letter whose event was sent again and which was not removed is
+// there still, and a second replay does not send it twice.
+func TestRedisKilledInMidReplay(t *testing.T) {
+	t.Parallel()
+	l, b := crashing(t)
+	to := l.connect()
+	for i := range scaledTimes(20) {
+		l.publishBatch(to, 0, i)
+	}
+	failing := l.serve()
+	l.soon("all are buried", func() bool { return len(l.letters()) == scaledTimes(20)*loadBatch })
+	require.NoError(t, failing.Stop())
+	l.options.fatal = 0
+	l.serve()
+	for range scaledTimes(5) {
+		letters := l.letters()
+		victim := letters[len(letters)/4+rand.IntN(len(letters)/2)]
+		sent := b.Proxy().SwallowReply("letter/"+victim.ID, fault.ThenSilence)
+		w := process.Start(t, process.Spec{Role: "replay", Args: busArgs(b.Proxied(), l.options.lease)})
+		<-sent
+		w.Kill()
+		require.Contains(t, ids(l.letters()), victim.ID)
+		l.expireLease(b, victim.ID)
+	}
+	q, _ := dlq.Of(l.bus)
+	l.soon("the rest is replayed", func() bool {
+		res, err := q.Replay(t.Context(), dlq.All, dlq.ReplayOptions{})
+		require.NoError(t, err)
+		require.Zero(t, res.Failed, res.Errors)
+		return res.Matched == res.Replayed
+	})
+	l.inFlight = -loadWindow // nothing is handled twice
+	require.NoError(t, l.judge().Err())
+	require.Empty(t, l.letters())
+	l.stop()
+}
+
+// expireLease lets the time of a replay that was cut off be over. In the long form it passes
+// by itself.
+func (l *load) expireLease(b *broker.Broker, id string) {
+	l.t.Helper()
+	if !testing.Short() {
+		return
+	}
+	c, err := redisClient(b.Server, nil)
+	require.NoError(l.t, err)
+	defer func() { require.NoError(l.t, c.Close()) }()
+	n, err := c.Del(l.t.Context(), "{"+loadPrefix+":dlq}:lease:"+id).Result()
+	require.NoError(l.t, err)
+	require.EqualValues(l.t, 1, n)
+}
+
+func ids(letters []dlq.Letter) (ids []string) {
+	for i := range letters {
+		ids = append(ids, letters[i].ID)
+	}
+	return ids
+}
+
+// replay is the process that replays everything.
+func replay(ctx context.Context, args process.Args) error {
+	bus, closeClient, err := openArgs(args, eventbus.Options{})
+	if err != nil {
+		return err
+	}
+	q, _ := dlq.Of(bus)
+	_, err = q.Replay(ctx, dlq.All, dlq.ReplayOptions{})
+	return errors.Join(err, bus.Shutdown(ctx), closeClient())
+}
