@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	process.Work(process.Roles{"drain": drain, "serve": serve, "replay": replay})
+	process.Work(process.Roles{"drain": drain, "serve": serve, "replay": replay, "soak": soak})
 	goleak.VerifyTestMain(broker.Main(m),
 		// go-redis looks after a server that was away once a second, and notices a second late that its client was closed.
 		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))

@@ -1,0 +1,153 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/integration/process"
+)
+
+const (
+	soakCycles = 50      // between two looks
+	soakGrowth = 1 << 20 // of memory between them
+	soakFew    = 2       // goroutines or files more or less
+)
+
+// TestRedisSoak: connecting, handling and stopping leaves nothing behind, however often: in a
+// process of its own, in which nothing else begins or ends.
+func TestRedisSoak(t *testing.T) {
+	t.Parallel()
+	b := broker.Start(t, broker.Redis, broker.Options{})
+	looks := 4
+	if testing.Short() {
+		looks = 1
+	}
+	args := busArgs(b.Server, time.Second)
+	args["looks"] = strconv.Itoa(looks)
+	w := process.Start(t, process.Spec{Role: "soak", Args: args, Patience: 3 * time.Minute})
+	w.Ready()
+	c, err := redisClient(b.Server, nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	require.Eventually(t, func() bool {
+		clients, err := c.ClientList(t.Context()).Result()
+		require.NoError(t, err)
+		return strings.Count(clients, "\n") == 1 // our own
+	}, 5*time.Second, 10*time.Millisecond, "connections are left over while the process is still there")
+	require.NoError(t, w.Stop())
+}
+
+// soak is the process. When it is ready it has stopped its last bus, and has nothing to do with
+// the server any more.
+func soak(ctx context.Context, args process.Args) error {
+	looks, err := strconv.Atoi(args["looks"])
+	if err != nil {
+		return err
+	}
+	if err := soakSome(ctx, args); err != nil { // until all is warm
+		return err
+	}
+	first, err := look(ctx)
+	if err != nil {
+		return err
+	}
+	now := first
+	for range looks {
+		if err := soakSome(ctx, args); err != nil {
+			return err
+		}
+		if now, err = look(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, now)
+	}
+	process.Ready(ctx)
+	<-ctx.Done()
+	return now.beyond(first, looks)
+}
+
+func soakSome(ctx context.Context, args process.Args) error {
+	for range soakCycles {
+		if err := soakOnce(ctx, args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func soakOnce(ctx context.Context, args process.Args) (err error) {
+	bus, closeClient, err := openArgs(args, eventbus.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bus.Shutdown(ctx), closeClient()) }()
+	handled := make(chan struct{}, 1)
+	_, err = bus.Subscribe(ctx, eventbus.Subscriber{
+		Name: loadName, Events: []string{"order.*"},
+		Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error { handled <- struct{}{}; return nil }),
+	})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(bus.Start(ctx), bus.Publish(ctx, eventbus.NewRaw("order.created", "a1", "text/plain", []byte("hello"))))
+	if err != nil {
+		return err
+	}
+	select {
+	case <-handled:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// looked is what the process has. Its memory is what the runtime holds, without what the race
+// detector has beside it, which grows.
+type looked struct{ goroutines, files, memory int }
+
+// look waits for what is ending.
+func look(ctx context.Context) (l looked, err error) {
+	select {
+	case <-time.After(1500 * time.Millisecond): // go-redis notices late that a client was closed
+	case <-ctx.Done():
+		return l, context.Cause(ctx)
+	}
+	debug.FreeOSMemory()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return l, err
+	}
+	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(held)
+	return looked{runtime.NumGoroutine(), len(files), int(held[0].Value.Uint64() - held[1].Value.Uint64())}, nil
+}
+
+// beyond says what there is too much of after so many looks.
+func (l looked) beyond(first looked, looks int) error {
+	for _, x := range []struct {
+		what           string
+		now, was, most int
+	}{
+		{"goroutines", l.goroutines, first.goroutines, soakFew},
+		{"files", l.files, first.files, soakFew},
+		{"bytes of memory", l.memory, first.memory, looks * soakGrowth},
+	} {
+		if x.now-x.was > x.most {
+			return fmt.Errorf("%d cycles leave %d more %s: %d, %d before", looks*soakCycles, x.now-x.was, x.what, x.now, x.was)
+		}
+	}
+	return nil
+}
