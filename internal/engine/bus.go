@@ -193,8 +193,9 @@ func (d *dice) roll() float64 {
 	return d.rand.Float64()
 }
 
-// backoff is how the engine itself waits before it asks a backend again.
-var backoff = eventbus.RetryPolicy{Attempts: 1, Min: 50 * time.Millisecond, Max: 5 * time.Second, Multiplier: 2, Jitter: 0.2}
+// backoff is how the engine itself waits before it asks a backend again: less than 5 s, in which
+// a bus is to work again when its server does.
+var backoff = eventbus.RetryPolicy{Attempts: 1, Min: 50 * time.Millisecond, Max: 4 * time.Second, Multiplier: 2, Jitter: 0.2}
 
 func (b *Bus) pauseAfter(failures int) time.Duration { return backoff.Delay(failures, b.dice.roll()) }
 

@@ -196,3 +196,10 @@ func TestAttemptsOutliveTheirSource(t *testing.T) {
 		}
 	})
 }
+
+// However long a backend was away, the bus works again within 5 s of its return.
+func TestABackendIsAskedAgainWithinFiveSeconds(t *testing.T) {
+	for failures := range 100 {
+		require.LessOrEqual(t, backoff.Delay(failures, 1), 4900*time.Millisecond)
+	}
+}
