@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -65,6 +66,7 @@ type load struct {
 	workers    []*process.Worker
 	bus        eventbus.EventBus
 	written    *journal.Journal // of the publishers
+	log        lockedBuffer     // of their bus
 	publishing sync.WaitGroup
 	published  atomic.Int64 // events, whatever came of it
 }
@@ -161,7 +163,8 @@ func (l *load) connect() eventbus.EventBus {
 	j, err := journal.Open(l.journal("publish"), "publisher")
 	require.NoError(l.t, err)
 	bus, closeClient, err := openBus(cmp.Or(l.direct, l.server), busOptions{
-		Options: eventbus.Options{Group: loadGroup, PublishTimeout: loadPublishing}, prefix: loadPrefix, lease: l.options.lease,
+		Options: eventbus.Options{Group: loadGroup, PublishTimeout: loadPublishing, Logger: slog.New(slog.NewTextHandler(&l.log, nil))},
+		prefix:  loadPrefix, lease: l.options.lease,
 	})
 	require.NoError(l.t, err)
 	l.bus, l.written = bus, j
@@ -169,6 +172,9 @@ func (l *load) connect() eventbus.EventBus {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.t.Context()), 20*time.Second)
 		defer cancel()
 		l.publishing.Wait()
+		if l.t.Failed() {
+			l.t.Log(l.log.String())
+		}
 		require.NoError(l.t, errors.Join(bus.Shutdown(ctx), closeClient(), j.Close()))
 	})
 	return j.Publisher(bus)

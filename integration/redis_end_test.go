@@ -130,32 +130,6 @@ func TestRedisBeginsBehindTheBus(t *testing.T) {
 	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
 }
 
-// TestRedisCredentialsAreRevoked in the middle, and given back.
-func TestRedisCredentialsAreRevoked(t *testing.T) {
-	r, b := alone(t, broker.Options{})
-	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "shop", "on", ">geheim", "~*", "&*", "+@all").Err())
-	c := redis.NewClient(&redis.Options{Addr: b.Addr, Username: "shop", Password: "geheim"})
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
-	bus := r.bus(c, redisbus.Options{Options: eventbus.Options{PublishTimeout: time.Second}})
-	got := &handled{}
-	r.running(bus, eventbus.Subscriber{Handler: got})
-	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
-	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
-
-	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "shop", "off").Err())
-	require.NoError(t, r.raw.Do(t.Context(), "CLIENT", "KILL", "USER", "shop").Err())
-	require.Eventually(t, func() bool {
-		return errors.Is(bus.Publish(t.Context(), anOrder("refused")), redisbus.ErrCredentials)
-	}, 10*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return errors.Is(bus.Health(t.Context()), redisbus.ErrCredentials) }, 10*time.Second, 10*time.Millisecond)
-
-	require.NoError(t, r.raw.Do(t.Context(), "ACL", "SETUSER", "shop", "on").Err())
-	require.Eventually(t, func() bool { return bus.Publish(t.Context(), anOrder("2")) == nil }, 10*time.Second, 10*time.Millisecond)
-	require.Eventually(t, func() bool { return got.times()["2"] >= 1 }, 20*time.Second, 10*time.Millisecond)
-	require.NotContains(t, r.log.String(), "geheim")
-	require.Less(t, strings.Count(r.log.String(), "\n"), 100, "warnings are rate-limited")
-}
-
 // TestRedisForeignGiant: an entry far beyond what the bus would publish holds nothing up.
 func TestRedisForeignGiant(t *testing.T) {
 	r := shared(t)
