@@ -30,7 +30,9 @@ var (
 
 // fatal reports whether the event is one of the so many in a thousand that nobody can
 // handle. It depends on the payload alone.
-func fatal(data []byte, perThousand int) bool { return int(data[0])*1000/256 < perThousand }
+func fatal(data []byte, perThousand int) bool {
+	return len(data) > 0 && int(data[0])*1000/256 < perThousand
+}
 
 // busArgs are what a process needs to know to make its bus.
 func busArgs(s broker.Server, lease time.Duration) process.Args {
