@@ -10,11 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
-	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/integration/broker"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
@@ -52,7 +50,8 @@ func TestRedisShutdownInTime(t *testing.T) {
 // TestRedisShutdownDuringABurst: each Publish returns, with what happened.
 func TestRedisShutdownDuringABurst(t *testing.T) {
 	r := shared(t)
-	for round := range 5 {
+	burst := scaledTimes(10_000)
+	for round := range max(5, scaledTimes(20)) {
 		bus := r.bus(r.raw, redisbus.Options{})
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -73,7 +72,7 @@ func TestRedisShutdownDuringABurst(t *testing.T) {
 				}
 			})
 		}
-		<-time.After(50 * time.Millisecond)
+		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return stored >= burst }, time.Minute, time.Millisecond)
 		require.NoError(t, bus.Shutdown(t.Context()))
 		wg.Wait()
 		require.EqualValues(t, stored, r.raw.XLen(t.Context(), r.stream()).Val())
@@ -113,38 +112,37 @@ func TestRedisLeavesNothingBehind(t *testing.T) {
 	require.Zero(t, r.raw.ZCard(t.Context(), r.at.Prefix+":members:shop.mailer").Val())
 }
 
-// TestRedisBeginsBehindTheBus: what cannot subscribe yet can later, on the same bus.
+// TestRedisBeginsBehindTheBus: what cannot subscribe yet can later, on the same bus, and is
+// subscribed then once and as a whole.
 func TestRedisBeginsBehindTheBus(t *testing.T) {
+	t.Parallel()
 	r, b := alone(t, broker.Options{})
 	b.Stop()
 	bus := r.bus(r.raw, redisbus.Options{})
 	got := &handled{}
 	s := eventbus.Subscriber{Name: "mailer", Events: []string{"order.*"}, Handler: got}
-	_, err := bus.Subscribe(t.Context(), s)
-	require.Error(t, err)
+	subscribe := func() error { _, err := bus.Subscribe(t.Context(), s); return err }
+	began := time.Now()
+	require.Error(t, subscribe())
 	require.Error(t, bus.Start(t.Context()))
+	require.Less(t, time.Since(began), 5*time.Second, "it fails fast")
+	for comes := time.Now().Add(scaled(30 * time.Second)); time.Now().Before(comes); {
+		<-time.After(100 * time.Millisecond)
+		require.Error(t, subscribe())
+	}
 	b.Start()
-	require.Eventually(t, func() bool { _, err = bus.Subscribe(t.Context(), s); return err == nil }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return subscribe() == nil }, 5*time.Second, 10*time.Millisecond)
+	require.ErrorIs(t, subscribe(), eventbus.ErrDuplicate)
 	require.NoError(t, bus.Start(t.Context()))
-	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
-	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
-}
-
-// TestRedisForeignGiant: an entry far beyond what the bus would publish holds nothing up.
-func TestRedisForeignGiant(t *testing.T) {
-	r := shared(t)
-	bus := r.bus(r.raw, redisbus.Options{})
-	got := &handled{}
-	r.running(bus, eventbus.Subscriber{Handler: got})
-	require.NoError(t, r.raw.XAdd(t.Context(), &redis.XAddArgs{Stream: r.stream(), Values: []any{
-		"ce", `{"specversion":"1.0","id":"giant","type":"order.created","source":"/x"}`, "data", make([]byte, 20<<20),
-	}}).Err())
-	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
-	require.Eventually(t, func() bool { return got.times()["1"] == 1 }, 20*time.Second, 10*time.Millisecond)
-	q, _ := dlq.Of(bus)
-	require.Eventually(t, func() bool {
-		n, err := q.Count(t.Context(), dlq.Filter{})
-		require.NoError(t, err)
-		return n+got.times()["giant"] == 1
-	}, 20*time.Second, 10*time.Millisecond)
+	for i := range 100 {
+		require.NoError(t, bus.Publish(t.Context(), anOrder(strconv.Itoa(i))))
+	}
+	require.Eventually(t, func() bool { return len(got.times()) == 100 }, 10*time.Second, time.Millisecond)
+	for id, n := range got.times() {
+		require.Equal(t, 1, n, id)
+	}
+	consumers, err := r.raw.XInfoConsumers(t.Context(), r.stream(), "shop.mailer").Result()
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(consumers), sourcesOfATopic)
+	require.EqualValues(t, 1, r.raw.ZCard(t.Context(), r.at.Prefix+":members:shop.mailer").Val())
 }
