@@ -8,9 +8,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/integration/broker"
 	"github.com/seed-28af575d/eventbus/integration/journal"
 	"github.com/seed-28af575d/eventbus/integration/oracle"
+	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
 // losses are faults by which Redis loses what it had accepted. They are the negative controls
@@ -98,4 +100,34 @@ func (l *load) lost(harmed time.Time) {
 		told += strings.Count(w.Output(), "had vanished")
 	}
 	require.Positive(l.t, told, "nobody has told of it")
+}
+
+// TestRedisVanishes, in parts or as a whole: the bus goes on, and tells of it.
+func TestRedisVanishes(t *testing.T) {
+	r, _ := alone(t, broker.Options{})
+	got := &handled{}
+	told := make(chan error, 100)
+	bus := r.bus(r.raw, redisbus.Options{Options: eventbus.Options{Observer: reconnections(told)}})
+	r.running(bus, eventbus.Subscriber{Handler: got})
+	require.NoError(t, bus.Publish(t.Context(), anOrder("before")))
+	require.Eventually(t, func() bool { return got.times()["before"] == 1 }, 10*time.Second, time.Millisecond)
+	for name, f := range map[string]func() error{
+		"FLUSHALL":      func() error { return r.raw.FlushAll(t.Context()).Err() },
+		"DEL":           func() error { return r.raw.Del(t.Context(), r.stream()).Err() },
+		"XGROUP":        func() error { return r.raw.XGroupDestroy(t.Context(), r.stream(), "shop.mailer").Err() },
+		"SCRIPT FLUSH":  func() error { return r.raw.ScriptFlush(t.Context()).Err() },
+		"own stream":    func() error { return r.raw.Del(t.Context(), r.stream()+":shop.mailer").Err() },
+		"set of topics": func() error { return r.raw.Del(t.Context(), r.at.Prefix+":topics").Err() },
+	} {
+		require.NoError(t, f(), name)
+		require.NoError(t, bus.Publish(t.Context(), anOrder(name)), name)
+		require.Eventually(t, func() bool { return got.times()[name] >= 1 }, 10*time.Second, time.Millisecond, name)
+	}
+	require.Contains(t, r.log.String(), "had vanished")
+	require.ErrorIs(t, <-told, redisbus.ErrVanished)
+}
+
+// reconnections tells why there were some.
+func reconnections(why chan<- error) eventbus.Observer {
+	return eventbus.Observer{Reconnected: func(r eventbus.Reconnected) { why <- r.Err }}
 }
