@@ -102,7 +102,7 @@ var rows = []row{
 		l.until(30)
 		l.serve()
 		l.until(60)
-		require.NoError(l.t, l.workers[0].Stop())
+		l.cut(func() { require.NoError(l.t, l.workers[0].Stop()) })
 		l.until(80)
 		l.fault(l.workers[1].Kill)
 		require.NoError(l.t, l.judge().Err())

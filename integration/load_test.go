@@ -129,6 +129,12 @@ func (l *load) serve() *process.Worker {
 // received in between goes with it too.
 func (l *load) fault(f func()) {
 	l.inFlight += len(l.running()) * sourcesOfATopic * loadWindow
+	l.cut(f)
+}
+
+// cut lets something happen that is no fault, but by which another process comes to what one
+// has received and not handled.
+func (l *load) cut(f func()) {
 	l.cuts = append(l.cuts, time.Now())
 	f()
 	l.cuts = append(l.cuts, time.Now())
