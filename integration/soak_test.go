@@ -74,12 +74,17 @@ func soak(ctx context.Context, args process.Args) error {
 		}
 		fmt.Fprintln(os.Stderr, now)
 	}
+	if err := soakOnce(ctx, args); err != nil { // of which nothing was collected yet
+		return err
+	}
 	process.Ready(ctx)
 	<-ctx.Done()
 	return now.beyond(first, looks)
 }
 
+// soakSome collects no garbage: with what is forgotten its files would be closed too.
 func soakSome(ctx context.Context, args process.Args) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	for range soakCycles {
 		if err := soakOnce(ctx, args); err != nil {
 			return err
@@ -125,14 +130,15 @@ func look(ctx context.Context) (l looked, err error) {
 	case <-ctx.Done():
 		return l, context.Cause(ctx)
 	}
-	debug.FreeOSMemory()
 	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return l, err
 	}
+	goroutines := runtime.NumGoroutine()
+	debug.FreeOSMemory()
 	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(held)
-	return looked{runtime.NumGoroutine(), len(files), int(held[0].Value.Uint64() - held[1].Value.Uint64())}, nil
+	return looked{goroutines, len(files), int(held[0].Value.Uint64() - held[1].Value.Uint64())}, nil
 }
 
 // beyond says what there is too much of after so many looks.
