@@ -32,6 +32,7 @@ type parcel struct {
 	index    []int // of each in the call
 	outcomes *outcomes
 	credit   int64
+	doubtful bool // something of it is not stored for certain: no more of it is sent
 }
 
 func newShard(s *sender) *shard {
@@ -151,25 +152,52 @@ func (h *shard) take() []*parcel {
 	return batch
 }
 
-// send sends the parcels, in pieces of at most a batch, and settles them.
+// send sends the parcels and settles them. Several fit one batch; one alone may not.
 func (h *shard) send(ctx context.Context, batch []*parcel) {
-	var all []Message
-	for _, p := range batch {
-		all = append(all, p.messages...)
-	}
-	errs := make([]error, 0, len(all))
-	for len(all) > 0 {
-		n := min(len(all), h.sender.traits.Batch)
-		errs = append(errs, h.sender.deliver(ctx, all[:n])...)
-		all = all[n:]
+	var errs []error
+	if len(batch) == 1 {
+		errs = h.sendPieces(ctx, batch[0])
+	} else {
+		errs = h.sendTogether(ctx, batch)
 	}
 	for _, p := range batch {
-		p.settle(errs[:len(p.messages)])
-		errs = errs[len(p.messages):]
+		n := min(len(errs), len(p.messages))
+		p.settle(errs[:n])
+		errs = errs[n:]
 		if p.credit > 0 {
 			h.room.Release(p.credit)
 		}
 	}
+}
+
+// sendPieces sends what one call has, a batch at a time, and returns an error by index,
+// or nil.
+func (h *shard) sendPieces(ctx context.Context, p *parcel) (errs []error) {
+	from := 0
+	for from < len(p.messages) {
+		to := min(from+h.sender.traits.Batch, len(p.messages))
+		if some := h.sender.deliver(ctx, p.messages[from:to], []*parcel{p}); some != nil {
+			if errs == nil {
+				errs = make([]error, len(p.messages))
+			}
+			copy(errs[from:], some)
+		}
+		if from = to; p.doubtful {
+			break
+		}
+	}
+	for i := from; i < len(errs); i++ {
+		errs[i] = errOvertaking
+	}
+	return errs
+}
+
+func (h *shard) sendTogether(ctx context.Context, batch []*parcel) []error {
+	var all []Message
+	for _, p := range batch {
+		all = append(all, p.messages...)
+	}
+	return h.sender.deliver(ctx, all, batch)
 }
 
 func (p *parcel) settle(errs []error) { p.outcomes.set(p.index, errs) }
@@ -204,8 +232,11 @@ func (o *outcomes) set(index []int, errs []error) {
 		if o.known[at] {
 			continue // the caller has gone with another answer
 		}
-		o.known[at], o.errs[at] = true, errs[i]
-		o.failing = o.failing || errs[i] != nil
+		o.known[at] = true
+		if len(errs) > 0 {
+			o.errs[at] = errs[i]
+			o.failing = o.failing || errs[i] != nil
+		}
 		if o.left--; o.left == 0 {
 			close(o.done)
 		}
