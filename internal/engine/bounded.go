@@ -109,3 +109,22 @@ func (c *boundedContext) now() context.Context {
 	}
 	return c.Context
 }
+
+// alarm rings when the time-out of a call is over that waits for others. A context would
+// do, but be made anew for every call.
+type alarm struct {
+	rang  chan struct{} // has room for one
+	timer eventbus.Timer
+}
+
+func (a *alarm) set(l *limits) {
+	if a.timer != nil {
+		a.timer.Reset(l.timeOut)
+		return
+	}
+	rang := make(chan struct{}, 1)
+	a.rang, a.timer = rang, l.clock.AfterFunc(l.timeOut, func() { rang <- struct{}{} })
+}
+
+// stop reports whether it has not rung, and can be set again.
+func (a *alarm) stop() bool { return a.timer.Stop() }

@@ -20,6 +20,7 @@ type Bus struct {
 	backend Backend
 	sender  *sender
 	dice    dice
+	calls   sync.Pool // of *call, that are used again
 
 	started bool                     // guarded by mu, as is subs
 	subs    map[string]*subscription // by group; joining ones are nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/wire"
@@ -16,17 +15,6 @@ const (
 	rarely       = 1024     // a call with more events is not kept to be used again
 )
 
-// call is one Publish on its way. It is used again once nobody refers to it.
-type call struct {
-	events   []eventbus.DomainEvent // copies, complete
-	messages []Message              // one for each
-	bound    boundedContext
-	spent    bool    // bound may be known to others
-	payload  binding // that was looked up last
-}
-
-var calls = sync.Pool{New: func() any { return new(call) }}
-
 // Publish stores events; see [eventbus.EventBus].
 func (b *Bus) Publish(ctx context.Context, events ...eventbus.DomainEvent) error {
 	if err := acceptable(ctx, len(events)); err != nil || len(events) == 0 {
@@ -36,27 +24,12 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.DomainEvent) error
 	if !within && b.closing.Load() {
 		return fmt.Errorf("eventbus: publish: %w", eventbus.ErrClosed)
 	}
-	c, _ := calls.Get().(*call)
+	c := b.newCall()
+	defer b.release(c)
 	if err := b.prepare(c, events, within); err != nil {
-		c.release()
 		return err
 	}
-	errs := b.sender.publish(ctx, c)
-	err := b.outcome(c.events, errs)
-	c.release()
-	return err
-}
-
-// release makes the call ready for the next Publish.
-func (c *call) release() {
-	if c.spent || len(c.events) > rarely {
-		return
-	}
-	if len(c.events) > 1 { // a single one is overwritten soon
-		clear(c.messages)
-		clear(c.events)
-	}
-	calls.Put(c)
+	return b.outcome(c.events, b.sender.publish(ctx, c))
 }
 
 // prepare copies the events, fills in what is missing, and checks them all.

@@ -50,18 +50,20 @@ func (s *sender) publish(ctx context.Context, c *call) []error {
 		c.spent = c.bound.end()
 		return errs
 	}
-	return s.through(ctx, c.messages)
+	return s.through(ctx, c)
 }
 
 // move sends one message to a group's own address. It is sent again after an
 // unknown outcome, since a move is idempotent.
 func (s *sender) move(ctx context.Context, m Message) error {
 	m.Beyond = true
-	ms := []Message{m}
 	if !s.traits.Immediate {
-		return first(s.through(ctx, ms))
+		c := s.bus.newCall()
+		defer s.bus.release(c)
+		c.messages = append(c.messages[:0], m)
+		return first(s.through(ctx, c))
 	}
-	err := first(s.transport.Send(ctx, ms))
+	err := first(s.transport.Send(ctx, []Message{m}))
 	if errors.Is(err, ErrNotStored) {
 		return fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
 	}
@@ -76,64 +78,91 @@ func first(errs []error) error {
 }
 
 // through sends the messages through their shards and waits for the outcome.
-func (s *sender) through(ctx context.Context, ms []Message) []error {
-	o := newOutcomes(len(ms))
-	parcels := s.sort(ms, o)
+func (s *sender) through(ctx context.Context, c *call) []error {
 	if err := s.enter(); err != nil {
-		return o.failAll(err)
+		return repeat(err, len(c.messages))
 	}
 	defer s.busy.Done()
-	if len(parcels) == 1 {
-		p := parcels[0]
-		if p.shard.lead() {
-			p.shard.serve(ctx, p)
-			return o.take()
-		}
+	s.sort(c)
+	c.expect()
+	if len(c.parcels) == 1 && c.parcels[0].shard.lead() {
+		c.parcels[0].shard.serve(ctx, c.parcels[0])
+		<-c.outcomes.done
+	} else {
+		s.queue(ctx, c)
 	}
-	s.queue(ctx, parcels, o)
-	return o.take()
+	return c.outcomes.errs
 }
 
 // queue lets the parcels wait for their turn, as long as ctx and the publish
 // time-out let them. What is being sent by then ends by the time-out of its batch.
-func (s *sender) queue(ctx context.Context, parcels []*parcel, o *outcomes) {
-	var bound boundedContext
-	bound.begin(ctx, &s.limits)
-	defer bound.end()
-	for _, p := range parcels {
-		p.shard.add(&bound, p)
+func (s *sender) queue(ctx context.Context, c *call) {
+	c.alarm.set(&s.limits)
+	c.bound.begin(ctx, &s.limits) // of waiting for room
+	for _, p := range c.parcels {
+		p.shard.add(&c.bound, p)
 	}
-	select {
-	case <-o.done:
+	why := s.wait(ctx, c)
+	rang, waited := !c.alarm.stop(), c.bound.end()
+	c.spent = rang || waited
+	if why == nil {
 		return
-	case <-bound.Done():
 	}
-	for _, p := range parcels {
-		p.shard.withdraw(&bound, p)
+	for _, p := range c.parcels {
+		p.shard.withdraw(p, why)
 	}
 	select {
-	case <-o.done:
+	case <-c.outcomes.done:
 	case <-ctx.Done():
-		o.abandon(ctx)
+		c.abandon(ctx.Err())
+	}
+}
+
+// wait returns nil when all outcomes are known, or why the call waits no longer.
+func (s *sender) wait(ctx context.Context, c *call) error {
+	select {
+	case <-c.outcomes.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.alarm.rang:
+		return context.DeadlineExceeded
+	case <-s.context.Done():
+		return s.context.Err()
 	}
 }
 
 // sort puts the messages into a parcel for each of their shards, in order.
-func (s *sender) sort(ms []Message, o *outcomes) []*parcel {
-	var parcels []*parcel
+func (s *sender) sort(c *call) {
+	one := s.shardOf(&c.messages[0])
+	for i := 1; i < len(c.messages); i++ {
+		if s.shardOf(&c.messages[i]) != one {
+			s.spread(c)
+			return
+		}
+	}
+	c.whole = parcel{call: c, shard: s.shard(one), messages: c.messages}
+	c.parcels = append(c.parcels[:0], &c.whole)
+}
+
+func (s *sender) spread(c *call) {
+	c.parcels = c.parcels[:0]
 	byShard := map[shardKey]*parcel{}
-	for i := range ms {
-		k := shardKey{s.transport.Shard(ms[i].To, ms[i].Key), ms[i].Beyond}
+	for i := range c.messages {
+		k := s.shardOf(&c.messages[i])
 		p := byShard[k]
 		if p == nil {
-			p = &parcel{shard: s.shard(k), outcomes: o}
+			p = &parcel{call: c, shard: s.shard(k)}
 			byShard[k] = p
-			parcels = append(parcels, p)
+			c.parcels = append(c.parcels, p)
 		}
-		p.messages = append(p.messages, ms[i])
+		p.messages = append(p.messages, c.messages[i])
 		p.index = append(p.index, i)
 	}
-	return parcels
+}
+
+func (s *sender) shardOf(m *Message) shardKey {
+	return shardKey{s.transport.Shard(m.To, m.Key), m.Beyond}
 }
 
 func (s *sender) shard(k shardKey) *shard {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -25,16 +26,6 @@ type shard struct {
 	queue []*parcel
 }
 
-// parcel are the messages of one call for one shard.
-type parcel struct {
-	shard    *shard
-	messages []Message
-	index    []int // of each in the call
-	outcomes *outcomes
-	credit   int64
-	doubtful bool // something of it is not stored for certain: no more of it is sent
-}
-
 func newShard(s *sender) *shard {
 	return &shard{sender: s, room: semaphore.NewWeighted(shardRoom)}
 }
@@ -55,8 +46,9 @@ func (h *shard) lead() bool {
 func (h *shard) serve(ctx context.Context, p *parcel) {
 	var bound boundedContext
 	bound.begin(ctx, &h.sender.limits)
-	h.send(&bound, []*parcel{p})
+	errs := h.sendPieces(&bound, p)
 	bound.end()
+	h.settle([]*parcel{p}, errs)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.queue) == 0 {
@@ -102,15 +94,15 @@ func (h *shard) reserve(ctx context.Context, p *parcel) error {
 	return nil
 }
 
-// withdraw fails the parcel if it is still waiting.
-func (h *shard) withdraw(ctx context.Context, p *parcel) {
+// withdraw fails the parcel, for the reason given, if it is still waiting.
+func (h *shard) withdraw(p *parcel, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, q := range h.queue {
 		if q == p {
-			h.queue = append(h.queue[:i], h.queue[i+1:]...)
+			h.queue = slices.Delete(h.queue, i, i+1)
 			h.room.Release(p.credit)
-			p.fail(fmt.Errorf("%w: %w", eventbus.ErrRefused, ctx.Err()))
+			p.fail(fmt.Errorf("%w: %w", eventbus.ErrRefused, why))
 			return
 		}
 	}
@@ -119,21 +111,27 @@ func (h *shard) withdraw(ctx context.Context, p *parcel) {
 // flush sends what waits until nothing does.
 func (h *shard) flush() {
 	defer h.sender.busy.Done()
-	for {
-		batch := h.take()
-		if batch == nil {
-			return
-		}
+	var b bundle
+	for h.take(&b) {
 		var bound boundedContext
 		bound.begin(h.sender.context, &h.sender.limits)
-		h.send(&bound, batch)
+		h.settle(b.parcels, h.send(&bound, &b))
 		bound.end()
 	}
 }
 
-// take returns parcels that fit one batch, at least one, or nil when the shard is
-// idle again.
-func (h *shard) take() []*parcel {
+// bundle are parcels that are sent together: several that fit one Send, or a single one
+// that may not.
+type bundle struct {
+	parcels  []*parcel
+	messages []Message // of several
+}
+
+// take fills the bundle with what comes next and fits one Send, at least one parcel, or
+// reports that nothing waits and the shard is idle again.
+func (h *shard) take(b *bundle) bool {
+	clear(b.parcels) // they are not ours any more
+	b.parcels = b.parcels[:0]
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n, size := 0, 0
@@ -143,34 +141,28 @@ func (h *shard) take() []*parcel {
 	}
 	if n == 0 {
 		h.busy = false
-		return nil
+		return false
 	}
-	batch := append([]*parcel(nil), h.queue[:n]...)
-	rest := copy(h.queue, h.queue[n:])
-	clear(h.queue[rest:])
-	h.queue = h.queue[:rest]
-	return batch
+	b.parcels = append(b.parcels, h.queue[:n]...)
+	h.queue = slices.Delete(h.queue, 0, n)
+	return true
 }
 
-// send sends the parcels and settles them. Several fit one batch; one alone may not.
-func (h *shard) send(ctx context.Context, batch []*parcel) {
-	var errs []error
-	if len(batch) == 1 {
-		errs = h.sendPieces(ctx, batch[0])
-	} else {
-		errs = h.sendTogether(ctx, batch)
+// send returns an error by message of the bundle, or nil.
+func (h *shard) send(ctx context.Context, b *bundle) []error {
+	if len(b.parcels) == 1 {
+		return h.sendPieces(ctx, b.parcels[0])
 	}
-	for _, p := range batch {
-		n := min(len(errs), len(p.messages))
-		p.settle(errs[:n])
-		errs = errs[n:]
-		if p.credit > 0 {
-			h.room.Release(p.credit)
-		}
+	for _, p := range b.parcels {
+		b.messages = append(b.messages, p.messages...)
 	}
+	errs := h.sender.deliver(ctx, b.messages, b.parcels)
+	clear(b.messages)
+	b.messages = b.messages[:0]
+	return errs
 }
 
-// sendPieces sends what one call has, a batch at a time, and returns an error by index,
+// sendPieces sends what one call has, a Send at a time, and returns an error by index,
 // or nil.
 func (h *shard) sendPieces(ctx context.Context, p *parcel) (errs []error) {
 	from := 0
@@ -192,82 +184,14 @@ func (h *shard) sendPieces(ctx context.Context, p *parcel) (errs []error) {
 	return errs
 }
 
-func (h *shard) sendTogether(ctx context.Context, batch []*parcel) []error {
-	var all []Message
-	for _, p := range batch {
-		all = append(all, p.messages...)
-	}
-	return h.sender.deliver(ctx, all, batch)
-}
-
-func (p *parcel) settle(errs []error) { p.outcomes.set(p.index, errs) }
-
-func (p *parcel) fail(err error) {
-	errs := make([]error, len(p.index))
-	for i := range errs {
-		errs[i] = err
-	}
-	p.settle(errs)
-}
-
-// outcomes collects what became of the messages of one call.
-type outcomes struct {
-	done chan struct{} // closed when all are known
-
-	mu      sync.Mutex
-	errs    []error
-	known   []bool
-	left    int
-	failing bool // one of errs is not nil
-}
-
-func newOutcomes(n int) *outcomes {
-	return &outcomes{done: make(chan struct{}), errs: make([]error, n), known: make([]bool, n), left: n}
-}
-
-func (o *outcomes) set(index []int, errs []error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, at := range index {
-		if o.known[at] {
-			continue // the caller has gone with another answer
+// settle tells the parcels what became of their messages, and gives back their room.
+func (h *shard) settle(parcels []*parcel, errs []error) {
+	for _, p := range parcels {
+		if p.credit > 0 {
+			h.room.Release(p.credit)
 		}
-		o.known[at] = true
-		if len(errs) > 0 {
-			o.errs[at] = errs[i]
-			o.failing = o.failing || errs[i] != nil
-		}
-		if o.left--; o.left == 0 {
-			close(o.done)
-		}
+		n := min(len(errs), len(p.messages))
+		p.settle(errs[:n])
+		errs = errs[n:]
 	}
-}
-
-// abandon answers unknown for what is still under way.
-func (o *outcomes) abandon(ctx context.Context) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i, known := range o.known {
-		if !known {
-			o.known[i], o.failing = true, true
-			o.errs[i] = fmt.Errorf("%w: %w", eventbus.ErrUnknown, ctx.Err())
-		}
-	}
-}
-
-func (o *outcomes) failAll(err error) []error {
-	for i := range o.errs {
-		o.errs[i] = err
-	}
-	return o.errs
-}
-
-// take returns the errors by index, or nil when there is none.
-func (o *outcomes) take() []error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.failing {
-		return nil
-	}
-	return o.errs
 }
