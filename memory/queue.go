@@ -59,6 +59,7 @@ func newQueue(name string, b *Broker) *queue {
 func (q *queue) item(m *engine.Message, number uint64) *item {
 	it := q.unused()
 	it.Message, it.Redelivered, it.Err = *m, 0, nil
+	it.Header = slices.Clone(m.Header) // which is the sender's, as all that it has given
 	if m.Event != nil {
 		it.event = *m.Event
 		it.Event = &it.event

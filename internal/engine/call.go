@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
 // call is one Publish, or one move, on its way. It is used again once nobody refers to
@@ -12,6 +13,7 @@ import (
 type call struct {
 	events   []eventbus.DomainEvent // copies, complete
 	messages []Message              // one for each
+	fields   []wire.Field           // of the headers of all
 	bound    boundedContext
 	spent    bool    // others may refer to it yet
 	payload  binding // that was looked up last
@@ -36,6 +38,7 @@ func (b *Bus) release(c *call) {
 	}
 	if len(c.events) > 1 { // a single one is overwritten soon
 		clear(c.messages)
+		clear(c.fields)
 		clear(c.events)
 		clear(c.parcels)
 	}

@@ -153,6 +153,7 @@ func (f *fake) Close(ctx context.Context) error {
 func retained(ms []Message) []Message {
 	all := slices.Clone(ms)
 	for i := range all {
+		all[i].Header = slices.Clone(all[i].Header)
 		if all[i].Event != nil {
 			e := *all[i].Event
 			all[i].Event = &e

@@ -39,13 +39,16 @@ func (b *Bus) prepare(c *call, events []eventbus.DomainEvent, within bool) error
 		return err
 	}
 	c.messages = slices.Grow(c.messages[:0], len(events))[:len(events)]
+	c.fields = c.fields[:0]
 	for i := range c.events {
 		e, m := &c.events[i], &c.messages[i]
 		*m = Message{To: Address{Topic: e.AggregateType}, Key: e.AggregateID, Type: e.Type, Beyond: within}
 		if b.backend.Traits.Reference {
 			m.Event = e
 		} else {
-			m.Header, m.Body = wire.Encode(e)
+			from := len(c.fields)
+			c.fields = wire.AppendFields(c.fields, e) // where it moves, the others keep where they were
+			m.Header, m.Body = slices.Clip(c.fields[from:]), e.Data()
 		}
 	}
 	return nil

@@ -99,6 +99,7 @@ func (g *group) queueOf(key string) *queue { return g.queues[g.world.shard(key)]
 
 func (q *queue) add(m *engine.Message, id string, origin engine.Origin) {
 	it := &item{Message: *m, id: id, origin: origin}
+	it.Header = slices.Clone(m.Header)
 	if m.Event != nil {
 		e := *m.Event
 		it.Event = &e

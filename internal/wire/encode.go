@@ -11,46 +11,44 @@ import (
 // is the caller's; the body is the event's and must not be changed. What Encode
 // writes, Decode reads back as the same event.
 func Encode(e *eventbus.DomainEvent) (header []Field, body []byte) {
-	fields := [...]Field{
-		{"ce_specversion", specVersion},
-		{"ce_id", e.ID},
-		{"ce_type", e.Type},
-		{"ce_source", e.Source},
-		{"ce_subject", e.AggregateID},
-		{"ce_time", stamp(e.Time)},
-		{contentTypeName, e.ContentType},
-		{"ce_dataschema", e.DataSchema},
-		{"ce_aggregatetype", e.AggregateType},
-		{"ce_aggregateversion", number(e.AggregateVersion)},
-		{"ce_schemaversion", number(int64(e.SchemaVersion))},
-		{"ce_partitionkey", defaultKey(e)},
-		{"ce_correlationid", e.CorrelationID},
-		{"ce_causationid", e.CausationID},
-		{"ce_tenantid", e.TenantID},
-		{"ce_actorid", e.ActorID},
-		{"ce_expirytime", stamp(e.Expires)},
-	}
-	n := len(e.Extensions) + len(e.Metadata)
-	for i := range fields {
-		if fields[i].Value != "" {
-			n++
-		}
-	}
-	header = make([]Field, 0, n)
-	for i := range fields {
-		if fields[i].Value != "" {
-			header = append(header, fields[i])
-		}
-	}
+	var most [usual]Field
+	fields := AppendFields(most[:0], e)
+	header = make([]Field, len(fields))
+	copy(header, fields)
+	return header, e.Data()
+}
+
+// usual is how many fields an event has at most without extensions and metadata.
+const usual = 17
+
+// AppendFields writes the header that Encode does, and returns the extended slice.
+func AppendFields(dst []Field, e *eventbus.DomainEvent) []Field {
+	dst = appendText(dst, "ce_specversion", specVersion)
+	dst = appendText(dst, "ce_id", e.ID)
+	dst = appendText(dst, "ce_type", e.Type)
+	dst = appendText(dst, "ce_source", e.Source)
+	dst = appendText(dst, "ce_subject", e.AggregateID)
+	dst = appendText(dst, "ce_time", stamp(e.Time))
+	dst = appendText(dst, contentTypeName, e.ContentType)
+	dst = appendText(dst, "ce_dataschema", e.DataSchema)
+	dst = appendText(dst, "ce_aggregatetype", e.AggregateType)
+	dst = appendText(dst, "ce_aggregateversion", number(e.AggregateVersion))
+	dst = appendText(dst, "ce_schemaversion", number(int64(e.SchemaVersion)))
+	dst = appendText(dst, "ce_partitionkey", defaultKey(e))
+	dst = appendText(dst, "ce_correlationid", e.CorrelationID)
+	dst = appendText(dst, "ce_causationid", e.CausationID)
+	dst = appendText(dst, "ce_tenantid", e.TenantID)
+	dst = appendText(dst, "ce_actorid", e.ActorID)
+	dst = appendText(dst, "ce_expirytime", stamp(e.Expires))
 	for _, name := range sorted(e.Extensions) {
 		if name != metadataName {
-			header = append(header, Field{attributePrefix + name, e.Extensions[name]})
+			dst = append(dst, Field{attributePrefix + name, e.Extensions[name]})
 		}
 	}
 	for _, key := range sorted(e.Metadata) {
-		header = append(header, Field{key, e.Metadata[key]})
+		dst = append(dst, Field{key, e.Metadata[key]})
 	}
-	return header, e.Data()
+	return dst
 }
 
 // defaultKey is the partition key of an event that does not name one itself.

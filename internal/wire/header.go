@@ -49,8 +49,11 @@ func appendHeader(dst []byte, h []Field) []byte {
 			continue
 		case a != unknown:
 			seen |= 1 << a
+			dst = append(dst, quotedNames[a]...)
+		default:
+			dst = appendName(dst, member)
 		}
-		dst = appendQuoted(appendName(dst, member), h[i].Value)
+		dst = appendQuoted(dst, h[i].Value)
 	}
 	if foreign {
 		dst = appendForeign(dst, h)
@@ -107,6 +110,14 @@ var fieldNames = func() (names [len(attributeNames)]string) {
 		names[a] = attributePrefix + attributeNames[a]
 	}
 	names[dataContentType] = contentTypeName
+	return names
+}()
+
+// quotedNames are the members of the known attributes, as appendName writes them.
+var quotedNames = func() (names [len(attributeNames)]string) {
+	for a, name := range attributeNames {
+		names[a] = string(appendName(nil, name))
+	}
 	return names
 }()
 
