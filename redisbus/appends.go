@@ -1,12 +1,21 @@
 package redisbus
 
-// appends makes the arguments of many XADDs, which have their memory in common: a few
-// allocations for each entry would be half of what a publish costs.
+import (
+	"context"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// appends makes many XADDs, which have their memory in common.
 type appends struct {
-	all    []any
-	values []value
-	topic  string
-	key    any // of the topic's stream
+	commands []redis.StringCmd
+	args     []any
+	values   []value
+	topic    string
+	key      any // of the topic's stream
 }
 
 // value is an argument of which an interface can hold a pointer, without a copy.
@@ -19,17 +28,29 @@ const (
 	addValues = 2
 )
 
-func newAppends(n int) *appends {
-	return &appends{all: make([]any, 0, n*addArgs), values: make([]value, 0, n*addValues)}
+// reserve makes room for so many commands: nothing moves, as they point to each other.
+func (x *appends) reserve(n int) {
+	x.commands = slices.Grow(x.commands, n)
+	x.args = slices.Grow(x.args, n*addArgs)
+	x.values = slices.Grow(x.values, n*addValues)
 }
 
-// args are those of one XADD.
-func (x *appends) args(n names, topic string, ce, data []byte) []any {
-	if x.key == nil || x.topic != topic {
-		x.topic, x.key = topic, n.stream(topic)
+// command is the XADD of one message.
+func (x *appends) command(ctx context.Context, n names, m *engine.Message, ce []byte) *redis.StringCmd {
+	if x.key == nil || x.topic != m.To.Topic {
+		x.topic, x.key = m.To.Topic, n.stream(m.To.Topic)
 	}
-	from, v := len(x.all), len(x.values)
-	x.values = append(x.values, ce, data)
-	x.all = append(x.all, "xadd", x.key, "*", "ce", &x.values[v], "data", &x.values[v+1])
-	return x.all[from:len(x.all):len(x.all)]
+	from, v := len(x.args), len(x.values)
+	x.values = append(x.values, ce, m.Body)
+	x.args = append(x.args, "xadd", x.key, "*", "ce", &x.values[v], "data", &x.values[v+1])
+	x.commands = append(x.commands, *redis.NewStringCmd(ctx, slices.Clip(x.args[from:])...))
+	return &x.commands[len(x.commands)-1]
+}
+
+// clear forgets the commands, and keeps their room.
+func (x *appends) clear() {
+	clear(x.commands)
+	clear(x.args)
+	clear(x.values)
+	x.commands, x.args, x.values = x.commands[:0], x.args[:0], x.values[:0]
 }

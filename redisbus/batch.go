@@ -13,7 +13,8 @@ import (
 	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
-// batch is what one Send sends.
+// batch is what one Send sends. Its memory is used again, once go-redis is through with
+// it: a few allocations for each entry would be half of what a publish costs.
 type batch struct {
 	ctx      context.Context
 	pipe     redis.Pipeliner
@@ -23,25 +24,32 @@ type batch struct {
 	traffic  *traffic
 	silent   bool  // nothing was sent
 	err      error // of the whole
+
+	headers []byte // of all messages, as JSON
+	appends appends
 }
 
 func newBatch(ctx context.Context, t *transport, ms []engine.Message) *batch {
-	b := &batch{ctx: ctx, pipe: t.clients.commands.Pipeline(), commands: make([]redis.Cmder, len(ms)), need: t.options.Sync, traffic: &t.clients.traffic}
+	b, ok := t.batches.Get().(*batch)
+	if !ok {
+		b = &batch{need: t.options.Sync, traffic: &t.clients.traffic}
+	}
+	b.ctx, b.pipe = ctx, t.clients.commands.Pipeline()
 	t.topics.refresh(ctx, b.pipe, t.names, ms)
-	buffer := make([]byte, 0, headerSize(ms))
-	x := newAppends(len(ms))
+	b.appends.reserve(len(ms))
 	published := false
 	for i := range ms {
-		from := len(buffer)
-		buffer = wire.AppendHeader(buffer, ms[i].Header)
-		ce := buffer[from:len(buffer):len(buffer)]
+		from := len(b.headers)
+		b.headers = wire.AppendHeader(b.headers, ms[i].Header) // where it moves, the others keep where they were
+		ce := b.headers[from:len(b.headers):len(b.headers)]
 		if ms[i].To.Group != "" {
-			b.commands[i] = t.move(ctx, b.pipe, &ms[i], ce)
+			b.commands = append(b.commands, t.move(ctx, b.pipe, &ms[i], ce))
 			continue
 		}
 		published = true
-		b.commands[i] = redis.NewStringCmd(ctx, x.args(t.names, ms[i].To.Topic, ce, ms[i].Body)...)
-		_ = b.pipe.Process(ctx, b.commands[i])
+		add := b.appends.command(ctx, t.names, &ms[i], ce)
+		b.commands = append(b.commands, add)
+		_ = b.pipe.Process(ctx, add)
 	}
 	if published {
 		b.sync = b.need.wait(ctx, b.pipe)
@@ -49,15 +57,17 @@ func newBatch(ctx context.Context, t *transport, ms []engine.Message) *batch {
 	return b
 }
 
-// headerSize is about what the headers take as JSON.
-func headerSize(ms []engine.Message) (n int) {
-	for i := range ms {
-		n += 2
-		for _, h := range ms[i].Header {
-			n += len(h.Name) + len(h.Value) + len(`"":"",`)
-		}
+// reuse keeps the memory of a batch that nobody refers to any more, unless it is large.
+func (t *transport) reuse(b *batch) {
+	const most = 256 << 10
+	if cap(b.headers) > most {
+		return
 	}
-	return n
+	clear(b.commands)
+	b.appends.clear()
+	b.ctx, b.pipe, b.sync, b.silent, b.err = nil, nil, nil, false, nil
+	b.commands, b.headers = b.commands[:0], b.headers[:0]
+	t.batches.Put(b)
 }
 
 // wait adds the command that waits for what was sent before it over the same connection.

@@ -22,6 +22,7 @@ type transport struct {
 	clients *clients
 	seed    maphash.Seed
 	topics  topicCache
+	batches sync.Pool // of *batch
 	server  server
 
 	mu      sync.Mutex
@@ -107,8 +108,9 @@ func stuck(errs []error) bool {
 func (t *transport) send(ctx context.Context, ms []engine.Message) []error {
 	b := newBatch(ctx, t, ms)
 	if _, err := ask(ctx, t.clients, b.exec); errors.Is(err, errAbandoned) {
-		return all(len(ms), outcome(err))
+		return all(len(ms), outcome(err)) // go-redis has the batch yet
 	}
+	defer t.reuse(b)
 	for i := range ms {
 		if !ms[i].NotBefore.IsZero() {
 			t.later(ms[i].To.Group)
