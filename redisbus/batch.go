@@ -17,9 +17,9 @@ import (
 // it: a few allocations for each entry would be half of what a publish costs.
 type batch struct {
 	ctx      context.Context
-	pipe     redis.Pipeliner
-	commands []redis.Cmder // by message
-	sync     *redis.Cmd    // nil: nothing to wait for
+	pipe     redis.Pipeliner // empty after each Exec
+	commands []redis.Cmder   // by message
+	sync     *redis.Cmd      // nil: nothing to wait for
 	need     Sync
 	traffic  *traffic
 	silent   bool  // nothing was sent
@@ -32,9 +32,9 @@ type batch struct {
 func newBatch(ctx context.Context, t *transport, ms []engine.Message) *batch {
 	b, ok := t.batches.Get().(*batch)
 	if !ok {
-		b = &batch{need: t.options.Sync, traffic: &t.clients.traffic}
+		b = &batch{pipe: t.clients.commands.Pipeline(), need: t.options.Sync, traffic: &t.clients.traffic}
 	}
-	b.ctx, b.pipe = ctx, t.clients.commands.Pipeline()
+	b.ctx = ctx
 	t.topics.refresh(ctx, b.pipe, t.names, ms)
 	b.appends.reserve(len(ms))
 	published := false
@@ -65,7 +65,7 @@ func (t *transport) reuse(b *batch) {
 	}
 	clear(b.commands)
 	b.appends.clear()
-	b.ctx, b.pipe, b.sync, b.silent, b.err = nil, nil, nil, false, nil
+	b.ctx, b.sync, b.silent, b.err = nil, nil, false, nil
 	b.commands, b.headers = b.commands[:0], b.headers[:0]
 	t.batches.Put(b)
 }
