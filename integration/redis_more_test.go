@@ -212,3 +212,16 @@ func TestRedisEndsBesideAServerThatDoesNotAnswer(t *testing.T) {
 	b.Unpause()
 	require.NoError(t, c.Close())
 }
+
+// TestRedisWritesDownAGroupAgain: also where only that was deleted.
+func TestRedisWritesDownAGroupAgain(t *testing.T) {
+	r := newRedisRig(t, broker.Use(t, broker.Redis))
+	bus := r.bus(r.raw, redisbus.Options{})
+	r.running(bus, eventbus.Subscriber{Handler: &handled{}})
+	require.NoError(t, r.raw.Del(t.Context(), r.at.Prefix+":groups").Err())
+	require.Eventually(t, func() bool {
+		groups, err := bus.Groups(t.Context())
+		require.NoError(t, err)
+		return len(groups) == 1 && groups[0] == "shop.mailer"
+	}, 20*time.Second, 10*time.Millisecond)
+}

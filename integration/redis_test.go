@@ -70,6 +70,18 @@ func TestRedisWithoutADiskIsToldOf(t *testing.T) {
 	require.GreaterOrEqual(t, stats.Subscribers[0].Reconnections, uint64(2))
 }
 
+func TestRedisSyncNeedsAServerThatCan(t *testing.T) {
+	for o, says := range map[*broker.Options]string{
+		{Args: []string{"--appendonly", "no"}}: "Sync.Disk: needs a server with appendonly yes",
+		{Image: broker.OldestRedis}:            "Sync.Disk: needs WAITAOF",
+	} {
+		r, _ := alone(t, *o)
+		err := r.bus(r.raw, redisbus.Options{Sync: redisbus.Sync{Disk: true}}).Start(t.Context())
+		require.ErrorIs(t, err, eventbus.ErrInvalid)
+		require.ErrorContains(t, err, says)
+	}
+}
+
 func TestRedisIsAway(t *testing.T) {
 	r := shared(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -82,15 +82,15 @@ func (t *transport) enter(ctx context.Context, topic, group, at string) error {
 // wanted returns the topics in which there may be what a pattern selects, sorted: those
 // that are known, and those that patterns name.
 func (t *transport) wanted(ctx context.Context, patterns []eventbus.Pattern) ([]string, error) {
-	entries, err := ask(ctx, t.clients, func() ([]string, error) {
+	marks, err := ask(ctx, t.clients, func() ([]string, error) {
 		return t.clients.commands.SMembers(ctx, t.names.topics()).Result()
 	})
 	if err != nil {
 		return nil, err
 	}
 	var topics []string
-	for _, e := range entries {
-		if topic, ok := chosen(e, patterns); ok {
+	for _, m := range marks {
+		if topic, ok := chosen(m, patterns); ok {
 			topics = append(topics, topic)
 		}
 	}

@@ -1,6 +1,8 @@
 package redisbus
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -49,4 +51,41 @@ func TestWhatWasNotSentIsNotUnknown(t *testing.T) {
 	c.SetErr(io.EOF)
 	b := &batch{traffic: &traffic{}, commands: []redis.Cmder{c}, silent: true}
 	require.ErrorIs(t, b.outcomes()[0], engine.ErrNotStored)
+}
+
+// A script that the server does not know, or has forgotten, runs nevertheless.
+func TestAScriptRunsForEachOfManyKeys(t *testing.T) {
+	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
+	tr := newTransport(client, Options{}.withDefaults())
+	t.Cleanup(func() { require.NoError(t, tr.clients.close()); require.NoError(t, client.Close()) })
+	keys := make([][]string, 120)
+	for i := range keys {
+		keys[i] = []string{fmt.Sprint("key", i)}
+	}
+	script := redis.NewScript(`if KEYS[1] == 'key77' then return redis.error_reply('ERR not this one') end return KEYS[1] .. ARGV[1]`)
+	for range 2 {
+		answers, errs := tr.clients.runEach(t.Context(), script, keys, "!")
+		for i := range keys {
+			if i == 77 {
+				require.ErrorContains(t, errs[i], "not this one")
+				continue
+			}
+			require.NoError(t, errs[i])
+			require.Equal(t, keys[i][0]+"!", answers[i])
+		}
+		require.NoError(t, client.ScriptFlush(t.Context()).Err())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, errs := tr.clients.runEach(ctx, script, keys, "!")
+	require.Len(t, errs, len(keys))
+	for _, err := range errs {
+		require.Error(t, err)
+	}
+}
+
+func TestVersionsAreCompared(t *testing.T) {
+	for version, is := range map[string]bool{"6.2.14": true, "7.0.15": true, "7.2.0": false, "7.2": false, "8.0.2": false, "": false, "unstable": false} {
+		require.Equal(t, is, older(version, 7, 2), version)
+	}
 }

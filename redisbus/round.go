@@ -27,17 +27,19 @@ func (m *member) round(ctx context.Context) (time.Duration, error) {
 // promote puts what is due into the group's streams, and returns when it is to be
 // called next.
 func (m *member) promote(ctx context.Context) (time.Duration, error) {
-	t := m.transport
+	t, topics := m.transport, m.topics()
+	keys := make([][]string, len(topics))
+	for i, topic := range topics {
+		keys[i] = t.names.own(topic, m.group.Name).all()
+	}
+	answers, errs := t.clients.runEach(ctx, promoteScript, keys, promoted, moveMemory.Milliseconds())
 	next := time.Duration(1<<63 - 1)
-	var errs []error
-	for _, topic := range m.topics() {
-		own := t.names.own(topic, m.group.Name)
-		answer, err := t.clients.run(ctx, promoteScript, own.all(), promoted, moveMemory.Milliseconds())
+	for i, err := range errs {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("redisbus: retries that are due cannot be moved to %s: %w", own.stream, typed(err)))
+			errs[i] = fmt.Errorf("redisbus: retries that are due cannot be moved to %s: %w", keys[i][0], typed(err))
 			continue
 		}
-		if wait, _ := answer.(int64); wait >= 0 {
+		if wait, _ := answers[i].(int64); wait >= 0 {
 			next = min(next, time.Duration(wait)*time.Millisecond)
 		}
 	}

@@ -35,14 +35,34 @@ func (t *transport) Open(ctx context.Context) error {
 		return fmt.Errorf("redisbus: %s: %w", t.clients.options.Addr, err)
 	}
 	facts := parseInfo(info)
-	if major, _, _ := strings.Cut(facts["redis_version"], "."); older(major, 7) {
+	if older(facts["redis_version"], 7, 0) {
 		return fmt.Errorf("redisbus: %s: %w: it is Redis %s, and 7.0 is the oldest that is supported", t.clients.options.Addr, ErrVersion, facts["redis_version"])
 	}
 	if facts["role"] == "slave" && t.readOnly(ctx) {
 		return fmt.Errorf("redisbus: %s: %w of %s:%s: use the address of that one", t.clients.options.Addr, ErrReadOnly, facts["master_host"], facts["master_port"])
 	}
+	if err := t.checkSync(ctx, facts["redis_version"]); err != nil {
+		return fmt.Errorf("redisbus: %s: %w", t.clients.options.Addr, err)
+	}
 	t.warnOfMemory(ctx)
 	t.server.checked = true
+	return nil
+}
+
+// checkSync finds out whether the server can confirm what Options.Sync asks for.
+func (t *transport) checkSync(ctx context.Context, version string) error {
+	if !t.options.Sync.Disk {
+		return nil
+	}
+	refuse := func(rule, value string) error {
+		return &eventbus.ValidationError{Field: "Sync.Disk", Rule: rule, Value: value}
+	}
+	if older(version, 7, 2) {
+		return refuse("needs WAITAOF, which Redis has since 7.2", version)
+	}
+	if aof, known := t.setting(ctx, "appendonly"); known && aof != "yes" {
+		return refuse("needs a server with appendonly yes", "appendonly "+aof)
+	}
 	return nil
 }
 
@@ -56,9 +76,16 @@ func parseInfo(text string) map[string]string {
 	return facts
 }
 
-func older(major string, than int) bool {
-	n, err := strconv.Atoi(major)
-	return err == nil && n < than
+// older reports whether a version is one before that.
+func older(version string, major, minor int) bool {
+	first, rest, _ := strings.Cut(version, ".")
+	second, _, _ := strings.Cut(rest, ".")
+	a, err := strconv.Atoi(first)
+	b, err2 := strconv.Atoi(second)
+	if err != nil || err2 != nil {
+		return false // nobody knows
+	}
+	return a < major || a == major && b < minor
 }
 
 func (t *transport) setting(ctx context.Context, name string) (value string, ok bool) {

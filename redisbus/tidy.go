@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/engine"
 )
 
 const (
@@ -34,17 +35,31 @@ func (m *member) tidy(ctx context.Context) error {
 		return nil
 	}
 	m.tidied = time.Now()
-	var errs []error
-	for _, topic := range m.topics() {
-		own := m.transport.names.own(topic, m.group.Name)
-		for _, stream := range []string{m.transport.names.stream(topic), own.stream} {
-			_, err := m.transport.clients.run(ctx, consumersScript, []string{stream}, m.group.Name, stale.Milliseconds())
-			if err != nil && !noGroup(err) && reply(err) != "ERR" {
-				errs = append(errs, fmt.Errorf("redisbus: remove old consumers of %s: %w", stream, typed(err)))
-			}
-		}
-		if err := m.transport.trim(ctx, topic); err != nil {
+	t, topics := m.transport, m.topics()
+	// What is written down of the group may have been deleted alone.
+	_, err := t.found(ctx, engine.Group{Name: m.group.Name, Patterns: m.group.Patterns})
+	errs := []error{typed(err), m.dismiss(ctx, topics)}
+	for _, topic := range topics {
+		if err := t.trim(ctx, topic); err != nil {
 			errs = append(errs, fmt.Errorf("redisbus: trim %s: %w", topic, typed(err)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// dismiss removes consumers of processes that are gone.
+func (m *member) dismiss(ctx context.Context, topics []string) error {
+	t := m.transport
+	var streams [][]string
+	for _, topic := range topics {
+		streams = append(streams, []string{t.names.stream(topic)}, []string{t.names.own(topic, m.group.Name).stream})
+	}
+	_, errs := t.clients.runEach(ctx, consumersScript, streams, m.group.Name, stale.Milliseconds())
+	for i, err := range errs {
+		if noGroup(err) || reply(err) == "ERR" {
+			errs[i] = nil
+		} else if err != nil {
+			errs[i] = fmt.Errorf("redisbus: remove old consumers of %s: %w", streams[i][0], typed(err))
 		}
 	}
 	return errors.Join(errs...)
@@ -158,7 +173,7 @@ func (t *transport) trim(ctx context.Context, topic string) error {
 // owed returns the groups that ask for something that may be in the topic.
 func (t *transport) owed(ctx context.Context, topic string) (groups []string, err error) {
 	c := t.clients.commands
-	entries, err := ask(ctx, t.clients, func() ([]string, error) { return c.SMembers(ctx, t.names.topics()).Result() })
+	marks, err := ask(ctx, t.clients, func() ([]string, error) { return c.SMembers(ctx, t.names.topics()).Result() })
 	if err != nil {
 		return nil, err
 	}
@@ -168,8 +183,8 @@ func (t *transport) owed(ctx context.Context, topic string) (groups []string, er
 	}
 	for name, value := range all {
 		patterns := patternsOf(value)
-		for _, e := range append(entries, topic) {
-			if of, ok := chosen(e, patterns); ok && of == topic {
+		for _, m := range append(marks, topic) {
+			if of, ok := chosen(m, patterns); ok && of == topic {
 				groups = append(groups, name)
 				break
 			}

@@ -23,19 +23,19 @@ type topicCache struct {
 	known map[string]time.Time
 }
 
-// entry is what stands in the set of topics: the topic, and behind a blank the first word of
+// mark is what stands in the set of topics: the topic, and behind a blank the first word of
 // the event type where that is another one.
-func entry(topic, eventType string) string {
+func mark(topic, eventType string) string {
 	if first, _, _ := strings.Cut(eventType, "."); first != topic && first != "" {
 		return topic + " " + first
 	}
 	return topic
 }
 
-// chosen returns the topic of an entry if there may be something in it that a pattern
+// chosen returns the topic of a mark if there may be something in it that a pattern
 // selects.
-func chosen(entry string, patterns []eventbus.Pattern) (topic string, ok bool) {
-	topic, word, odd := strings.Cut(entry, " ")
+func chosen(mark string, patterns []eventbus.Pattern) (topic string, ok bool) {
+	topic, word, odd := strings.Cut(mark, " ")
 	if !odd {
 		word = topic
 	}
@@ -55,7 +55,7 @@ func (c *topicCache) news(ms []engine.Message) (fresh, stale []string) {
 		if ms[i].To.Group != "" {
 			continue
 		}
-		topic := entry(ms[i].To.Topic, ms[i].Type)
+		topic := mark(ms[i].To.Topic, ms[i].Type)
 		if topic == last {
 			continue
 		}
