@@ -186,3 +186,31 @@ func ExampleBackground() {
 	fmt.Println(bus.Stats().Published, "published")
 	// Output: 1 published
 }
+
+// A group that nobody serves: what waits for it, and how to let it go.
+func ExampleInspector() {
+	ctx := context.Background()
+	bus, err := memory.New(memory.Options{Options: eventbus.Options{Group: "shop"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ignore := eventbus.On(func(context.Context, eventbus.Event[OrderCreated]) error { return nil })
+	mailer, err := bus.Subscribe(ctx, eventbus.Subscriber{Name: "mailer", Handler: ignore})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := errors.Join(mailer.Stop(ctx), bus.Publish(ctx, eventbus.New("order-42", OrderCreated{Total: 42}))); err != nil {
+		fmt.Println(err)
+	}
+	g, err := bus.Group(ctx, "shop.mailer")
+	fmt.Println(g.Lag, g.Pending, g.Delayed, g.Letters, len(g.Members), err)
+	fmt.Println(bus.ResetGroup(ctx, "shop.mailer", eventbus.Now()))
+	g, err = bus.Group(ctx, "shop.mailer")
+	fmt.Println(g.Lag, err)
+	// Output:
+	// 1 0 0 0 0 <nil>
+	// <nil>
+	// 0 <nil>
+}
