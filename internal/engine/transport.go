@@ -28,7 +28,8 @@ type Transport interface {
 	// Send stores messages in the order given and returns an error by index, or nil
 	// when all were stored: eventbus.ErrRefused, ErrNotStored (sent again), or
 	// eventbus.ErrUnknown (sent again only where the message is a move, which is
-	// idempotent). It returns soon after ctx ends and retains neither ctx nor ms.
+	// idempotent). It returns soon after ctx ends and retains neither ctx nor ms, nor the
+	// headers, whose memory is used again; bodies stay as they are.
 	Send(ctx context.Context, ms []Message) []error
 	// Shard spreads messages: of one shard only one Send is under way at a time, and
 	// one more of messages that are Beyond.
