@@ -14,7 +14,8 @@ type EventBus interface {
 	// needs no Start. The whole batch is validated before anything is sent: one bad
 	// event and nothing is. Otherwise a [PublishError] says for each failed event
 	// whether it was refused or its outcome is unknown. Events of one aggregate are
-	// stored in the order given: none behind one that is unknown or was not stored in time. At most 100,000 events; none is no error.
+	// stored in the order given, none behind one that is unknown or was not stored in
+	// time. At most 100,000 events; none is no error.
 	Publish(ctx context.Context, events ...DomainEvent) error
 	// Subscribe joins a subscriber; its group exists, durably, when it returns.
 	// Handling begins with Start, or at once after it.
