@@ -27,6 +27,22 @@
 // what the suite itself does not ask for yet stands there too. Nothing is left out
 // silently.
 //
+// # What a backend may offer
+//
+// Only [Space].Open is required. What else a space can do is a function of it, and each
+// is there for a promise:
+//
+//	OpenAs       an instance that comes back under its name handles first what it left
+//	OpenKeeping  what all groups have acknowledged is trimmed, and nothing else
+//	Crash        no death of a process loses an event; with Durable, not even the death of all
+//	Cut          publisher and subscribers go on after a cut connection
+//	LoseReply    what may have been stored is reported as unknown
+//	Delete       what is deleted beneath a running bus is made again
+//	Inject       what is unreadable becomes a dead letter
+//
+// Cut and LoseReply need a proxy between the buses and the broker, or a dialer that
+// wraps its connections. Where deliveries are leased, [Backend].Lease says for how long.
+//
 // # How cases work
 //
 // Each case opens its buses on a [Space] of its own. Cases run in parallel, or, where

@@ -75,13 +75,30 @@ func (k *kit) survive() {
 // otherwise.
 func (k *kit) open(o eventbus.Options) *bus {
 	k.Helper()
+	return k.openBy(k.space.Open, o)
+}
+
+// openAs is open for an instance that keeps its name.
+func (k *kit) openAs(name string) *bus {
+	k.Helper()
+	return k.openBy(func(o eventbus.Options) (eventbus.EventBus, error) { return k.space.OpenAs(name, o) }, eventbus.Options{})
+}
+
+// openKeeping is open for an instance that keeps so many events that nobody needs.
+func (k *kit) openKeeping(events int) *bus {
+	k.Helper()
+	return k.openBy(func(o eventbus.Options) (eventbus.EventBus, error) { return k.space.OpenKeeping(events, o) }, eventbus.Options{})
+}
+
+func (k *kit) openBy(open func(eventbus.Options) (eventbus.EventBus, error), o eventbus.Options) *bus {
+	k.Helper()
 	if o.Group == "" {
 		o.Group = k.group()
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(&k.logs, nil))
 	}
-	opened, err := k.space.Open(o)
+	opened, err := open(o)
 	if err != nil {
 		k.Fatalf("open a bus: %v", err)
 	}

@@ -9,6 +9,7 @@ type witness struct {
 	retried   *trail[eventbus.Retried]
 	buried    *trail[eventbus.Buried]
 	skipped   *trail[eventbus.Skipped]
+	restored  *trail[eventbus.Reconnected]
 }
 
 func (k *kit) witness() *witness {
@@ -18,16 +19,18 @@ func (k *kit) witness() *witness {
 		retried:   newTrail[eventbus.Retried](k, "retries observed"),
 		buried:    newTrail[eventbus.Buried](k, "burials observed"),
 		skipped:   newTrail[eventbus.Skipped](k, "skipped events observed"),
+		restored:  newTrail[eventbus.Reconnected](k, "reconnections observed"),
 	}
 }
 
 // observer is the witness as an option.
 func (w *witness) observer() eventbus.Observer {
 	return eventbus.Observer{
-		Published: w.published.add,
-		Handled:   w.handled.add,
-		Retried:   w.retried.add,
-		Buried:    w.buried.add,
-		Skipped:   w.skipped.add,
+		Published:   w.published.add,
+		Handled:     w.handled.add,
+		Retried:     w.retried.add,
+		Buried:      w.buried.add,
+		Skipped:     w.skipped.add,
+		Reconnected: w.restored.add,
 	}
 }

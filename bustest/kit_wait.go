@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/seed-28af575d/eventbus"
 )
 
 // soon waits until the condition holds, asking again and again.
@@ -126,5 +128,15 @@ func (g *gate) wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// after is a script that waits for the gate at the event with the ID.
+func (g *gate) after(id string) script {
+	return func(ctx context.Context, e eventbus.DomainEvent) error {
+		if e.ID == id {
+			return g.wait(ctx)
+		}
+		return nil
 	}
 }

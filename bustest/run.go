@@ -21,6 +21,10 @@ type Backend struct {
 	// Virtual runs each case inside a bubble of testing/synctest. It is for backends
 	// that do no real I/O and start all their goroutines inside Space.
 	Virtual bool
+	// Lease is how long a process may give no sign of life before its deliveries are
+	// handed to another one, as the buses of a space are set up: the shorter, the sooner a
+	// case is over that lets it run out. Zero means that it is not a matter of time.
+	Lease time.Duration
 	// Patience is how long a case waits for something that should happen. Zero means
 	// 30 s, or 10 min of virtual time.
 	Patience time.Duration
@@ -94,7 +98,7 @@ func cases() []test {
 		burying, unreadable, listing, replaying, replayingMany, modes,
 		isolation,
 		shutdown, overruns, subscriptions,
-		pressure, crashes,
+		pressure, crashes, lives, hurts, keeping,
 		observing, stats, inspecting, admin, resetting,
 	)
 }
