@@ -20,26 +20,15 @@ import (
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
-func TestRedisLosesAReply(t *testing.T) {
-	b := broker.Start(t, broker.Redis, broker.Options{})
-	r := newRedisRig(t, broker.Space{Server: b.Server, Prefix: "own"})
+// TestRedisLosesTheReplyToAMove: it is repeated, and there once.
+func TestRedisLosesTheReplyToAMove(t *testing.T) {
+	r, b := alone(t, broker.Options{})
 	bus := r.bus(r.client(b.Proxied()), redisbus.Options{})
-	require.NoError(t, bus.Publish(t.Context(), anOrder("before")))
-	swallowed := b.Proxy().SwallowReply("xadd", fault.ThenCut)
-	err := bus.Publish(t.Context(), anOrder("unknown"))
-	require.ErrorIs(t, err, eventbus.ErrUnknown)
-	<-swallowed
-	require.EqualValues(t, 2, r.raw.XLen(t.Context(), r.stream()).Val(), "stored, and once")
-
-	// A move whose answer is lost is repeated, and there once.
 	var attempts atomic.Int32
 	seen, lost := make(chan struct{}), make(chan (<-chan struct{}), 1)
 	r.running(bus, eventbus.Subscriber{
 		Unordered: true, Retry: eventbus.RetryPolicy{Attempts: 2, Min: time.Millisecond},
-		Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
-			if e.ID != "moved" {
-				return nil
-			}
+		Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
 			if attempts.Add(1) == 1 {
 				lost <- b.Proxy().SwallowReply("eventbus-origin", fault.ThenCut)
 				return errors.New("not yet")
@@ -53,26 +42,6 @@ func TestRedisLosesAReply(t *testing.T) {
 	<-seen
 	require.Eventually(t, func() bool { return r.raw.XLen(t.Context(), r.stream()+":shop.mailer").Val() == 0 }, 10*time.Second, time.Millisecond)
 	require.EqualValues(t, 2, attempts.Load())
-}
-
-func TestRedisSlowHandlerKeepsItsLease(t *testing.T) {
-	r := shared(t)
-	var calls atomic.Int32
-	slow := eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
-		calls.Add(1)
-		<-time.After(4 * r.lease)
-		return nil
-	})
-	for range 2 {
-		r.running(r.bus(r.raw, redisbus.Options{}), eventbus.Subscriber{Handler: slow})
-	}
-	bus := r.bus(r.raw, redisbus.Options{})
-	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
-	require.Eventually(t, func() bool {
-		p, err := r.raw.XPending(t.Context(), r.stream(), "shop.mailer").Result()
-		return err == nil && p.Count == 0 && calls.Load() > 0
-	}, 30*time.Second, 10*time.Millisecond)
-	require.EqualValues(t, 1, calls.Load())
 }
 
 func TestRedisHandsOverAtOnceAtAGoodEnd(t *testing.T) {
@@ -106,40 +75,6 @@ func TestRedisHandsOverAtOnceAtAGoodEnd(t *testing.T) {
 	for _, c := range consumers {
 		require.Zero(t, c.Pending, c.Name)
 	}
-}
-
-func TestRedisTrimsWhatNobodyNeeds(t *testing.T) {
-	r := shared(t)
-	bus := r.bus(r.raw, redisbus.Options{Retain: 10})
-	got := &handled{}
-	blocked := make(chan struct{})
-	for i := range 100 {
-		require.NoError(t, r.raw.XAdd(t.Context(), &redis.XAddArgs{
-			Stream: r.stream(), ID: fmt.Sprintf("%d-1", i+1),
-			Values: []any{"ce", fmt.Sprintf(`{"specversion":"1.0","id":"%d","type":"order.created","source":"/x"}`, i), "data", ""},
-		}).Err())
-	}
-	for _, s := range []eventbus.Subscriber{
-		{Name: "fast", Handler: got},
-		{Name: "slow", Concurrency: 1, Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
-			if e.ID == "50" {
-				<-blocked
-			}
-			return nil
-		})},
-	} {
-		s.Events = []string{"order.*"}
-		_, err := bus.Subscribe(t.Context(), s)
-		require.NoError(t, err)
-	}
-	require.NoError(t, bus.Start(t.Context()))
-	length := func() int64 { return r.raw.XLen(t.Context(), r.stream()).Val() }
-	require.Eventually(t, func() bool { return length() <= 50 }, 30*time.Second, 10*time.Millisecond)
-	require.EqualValues(t, 50, length(), "what one group still needs stays")
-	require.Contains(t, r.log.String(), "longer than Options.Retain")
-	close(blocked)
-	require.Eventually(t, func() bool { return length() == 10 }, 30*time.Second, 10*time.Millisecond)
-	require.Len(t, got.times(), 100)
 }
 
 func TestRedisSyncCountsReplicas(t *testing.T) {
@@ -203,38 +138,4 @@ func TestRedisKeepsItsHandsOffTheClient(t *testing.T) {
 	require.True(t, ok)
 	_, err = q.Count(t.Context(), dlq.Filter{})
 	require.ErrorIs(t, err, eventbus.ErrClosed)
-}
-
-func TestRedisTakesUpItsOwnUnderItsName(t *testing.T) {
-	r := shared(t)
-	r.lease = time.Hour
-	l := &line{}
-	c, err := redisClient(r.at.Server, l.dial)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = c.Close() })
-	forever, running := make(chan struct{}), make(chan struct{}, 10)
-	t.Cleanup(func() { close(forever) })
-	r.running(r.bus(c, redisbus.Options{Consumer: "pod-1"}), eventbus.Subscriber{Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
-		running <- struct{}{}
-		<-forever
-		return nil
-	})})
-	bus := r.bus(r.raw, redisbus.Options{Consumer: "pod-1"})
-	require.NoError(t, bus.Publish(t.Context(), anOrder("1"), anOrder("2")))
-	<-running
-	l.cut() // as if its process had died
-	require.NoError(t, bus.Publish(t.Context(), anOrder("3")))
-	var mu sync.Mutex
-	var order []string
-	r.running(bus, eventbus.Subscriber{Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
-		mu.Lock()
-		defer mu.Unlock()
-		order = append(order, e.ID)
-		return nil
-	})})
-	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		mu.Lock()
-		defer mu.Unlock()
-		assert.Equal(c, []string{"1", "2", "3"}, order)
-	}, 20*time.Second, 10*time.Millisecond)
 }

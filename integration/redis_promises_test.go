@@ -104,6 +104,9 @@ func TestRedisTrimsNothingThatIsYoungOrOwed(t *testing.T) {
 			r.running(r.bus(r.raw, redisbus.Options{Retain: 10}), eventbus.Subscriber{Handler: got})
 			require.Eventually(t, func() bool { return len(got.times()) == 30 }, 20*time.Second, 10*time.Millisecond)
 			require.Never(t, func() bool { return r.raw.XLen(t.Context(), r.stream()).Val() < 30 }, 7*time.Second, 100*time.Millisecond)
+			if owed {
+				require.Contains(t, r.log.String(), "longer than Options.Retain")
+			}
 		})
 	}
 }
