@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -68,15 +69,20 @@ func TestRedisLosesEverything(t *testing.T) {
 	}
 }
 
-// lose lets something be lost that nobody was handed: the consumers stand still before.
+// lose lets something be lost that nobody was handed, and something be published before the
+// group is there again: the consumers stand still meanwhile.
 func (l *load) lose(harm func()) (harmed time.Time) {
 	l.t.Helper()
 	for _, w := range l.workers {
 		w.Suspend()
 	}
-	published := l.published.Load()
-	require.Eventually(l.t, func() bool { return l.published.Load() >= published+200 }, time.Minute, time.Millisecond)
+	more := func() {
+		n := l.published.Load() + 200
+		l.soon("more is published", func() bool { return l.published.Load() >= n })
+	}
+	more()
 	l.fault(harm)
+	more()
 	for _, w := range l.workers {
 		w.Continue()
 	}
@@ -124,10 +130,25 @@ func TestRedisVanishes(t *testing.T) {
 		require.Eventually(t, func() bool { return got.times()[name] >= 1 }, 10*time.Second, time.Millisecond, name)
 	}
 	require.Contains(t, r.log.String(), "had vanished")
-	require.ErrorIs(t, <-told, redisbus.ErrVanished)
+	awaitReconnection(t, told, redisbus.ErrVanished)
 }
 
 // reconnections tells why there were some.
 func reconnections(why chan<- error) eventbus.Observer {
 	return eventbus.Observer{Reconnected: func(r eventbus.Reconnected) { why <- r.Err }}
+}
+
+// awaitReconnection waits for one for that reason.
+func awaitReconnection(t *testing.T, told <-chan error, reason error) {
+	t.Helper()
+	for late := time.After(20 * time.Second); ; {
+		select {
+		case err := <-told:
+			if errors.Is(err, reason) {
+				return
+			}
+		case <-late:
+			t.Fatalf("no reconnection tells of: %v", reason)
+		}
+	}
 }

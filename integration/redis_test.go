@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"errors"
 	"net"
 	"testing"
 	"time"
@@ -63,8 +62,7 @@ func TestRedisWithoutADiskIsToldOf(t *testing.T) {
 	require.Contains(t, r.log.String(), "keeps nothing on disk")
 	b.Kill()
 	b.Start()
-	require.Eventually(t, func() bool { return errors.Is(<-told, redisbus.ErrVanished) }, 20*time.Second, time.Millisecond,
-		"what was lost with the server is told of")
+	awaitReconnection(t, told, redisbus.ErrVanished)
 	stats, err := bus.Stats(t.Context())
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, stats.Subscribers[0].Reconnections, uint64(2))
