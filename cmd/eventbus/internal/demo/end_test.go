@@ -46,9 +46,10 @@ func TestServerIsAwayAtTheEnd(t *testing.T) {
 // managed is a fake bus with groups.
 type managed struct {
 	*fakeBus
-	groups map[string]bool
-	refuse func(call int) (done bool, err error)
-	calls  int
+	eventbus.Admin // of which the demo needs no more than is here
+	groups         map[string]bool
+	refuse         func(call int) (done bool, err error)
+	calls          int
 }
 
 func (m *managed) open(o eventbus.Options) (eventbus.EventBus, error) {

@@ -15,6 +15,8 @@ import (
 // fakeBus hands every event to its subscribers, one after the other and without
 // any wait, and commits the faults that it is told to.
 type fakeBus struct {
+	eventbus.Inspector // of which the demo needs no more than is here
+
 	options eventbus.Options
 	store   *dlq.MemoryStore
 	// deliver says how often a delivery is made, and whether after the one behind
@@ -220,8 +222,6 @@ func (b *fakeBus) DeadLetters() *dlq.Queue {
 func (b *fakeBus) Stats(context.Context) (eventbus.Stats, error) {
 	return eventbus.Stats{Subscribers: []eventbus.SubscriberStats{{InFlight: int(b.pending.Load())}}}, nil
 }
-
-func (b *fakeBus) Health(context.Context) error { return nil }
 
 func (b *fakeBus) Start(context.Context) error { return nil }
 
