@@ -25,7 +25,7 @@ type remainder struct {
 // that share a batch were under way at once, so that neither is to come first. What is
 // refused stops nothing: it never comes, and is named for the caller to see to.
 func (s *sender) deliver(ctx context.Context, ms []Message, of []*parcel) []error {
-	errs := s.transport.Send(ctx, ms)
+	errs := s.attempt(ctx, ms)
 	if len(errs) == 0 {
 		return nil
 	}
@@ -37,10 +37,16 @@ func (s *sender) deliver(ctx context.Context, ms []Message, of []*parcel) []erro
 		if s.bus.sleep(ctx, s.bus.pauseAfter(failures)); ctx.Err() != nil {
 			break
 		}
-		errs = s.transport.Send(ctx, r.again())
+		errs = s.attempt(ctx, r.again())
 	}
 	r.giveUp()
 	return r.errs
+}
+
+func (s *sender) attempt(ctx context.Context, ms []Message) []error {
+	errs := s.transport.Send(ctx, ms)
+	s.outlet.heard(ctx, s.bus.clock, errs)
+	return errs
 }
 
 func newRemainder(ms []Message, of []*parcel) *remainder {

@@ -29,7 +29,11 @@ func (b *Bus) Publish(ctx context.Context, events ...eventbus.DomainEvent) error
 	if err := b.prepare(c, events, within); err != nil {
 		return err
 	}
-	return b.outcome(c.events, b.sender.publish(ctx, c))
+	errs := b.sender.publish(ctx, c)
+	if back := b.sender.outlet.take(); back != nil && b.options.Observer.Reconnected != nil {
+		b.options.Observer.Reconnected(*back)
+	}
+	return b.outcome(c.events, errs)
 }
 
 // prepare copies the events, fills in what is missing, and checks them all.

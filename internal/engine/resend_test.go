@@ -98,3 +98,32 @@ func TestTheEndOfALoneCallerIsItsOwn(t *testing.T) {
 		require.Equal(r, []int{1, 10}, r.fake.sizes())
 	})
 }
+
+// An outage of the publishing side is told once it is over, and by a Publish: an observer may
+// publish in its turn.
+func TestThatPublishingWorksAgainIsTold(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		r.fake.answer(only(ErrNotStored, "a"), only(ErrNotStored, "a"), stored)
+		require.NoError(r, r.Publish(r.Context(), order("a", "1")))
+		r.fake.answer(only(eventbus.ErrUnknown, "b"))
+		require.ErrorIs(r, r.Publish(r.Context(), order("b", "2")), eventbus.ErrUnknown)
+		require.Len(r, saw(r.seen, &r.seen.reconnected), 1, "the second is not over")
+		pass(time.Minute)
+		require.NoError(r, r.Publish(r.Context(), order("b", "3")))
+		require.NoError(r, r.Publish(r.Context(), order("b", "4")))
+		told := saw(r.seen, &r.seen.reconnected)
+		require.Len(r, told, 2)
+		require.Equal(r, 2, told[0].Tries)
+		require.Positive(r, told[0].Down)
+		require.ErrorIs(r, told[0].Err, ErrNotStored)
+		require.Equal(r, eventbus.Reconnected{Tries: 1, Down: time.Minute, Err: told[1].Err}, told[1])
+		require.ErrorIs(r, told[1].Err, eventbus.ErrUnknown)
+		// Who gave up himself, or what is refused, is no outage.
+		r.fake.answer(takes(time.Minute, stored))
+		require.ErrorIs(r, r.Publish(r.within(time.Second), order("c", "5")), eventbus.ErrUnknown)
+		r.fake.answer(only(eventbus.ErrRefused, "c"))
+		require.ErrorIs(r, r.Publish(r.Context(), order("c", "6")), eventbus.ErrRefused)
+		require.NoError(r, r.Publish(r.Context(), order("c", "7")))
+		require.Len(r, saw(r.seen, &r.seen.reconnected), 2)
+	})
+}

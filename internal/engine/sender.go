@@ -15,6 +15,7 @@ type sender struct {
 	bus       *Bus
 	transport Transport
 	traits    Traits
+	outlet    outlet
 
 	mu      sync.Mutex
 	shards  map[shardKey]*shard
