@@ -103,8 +103,8 @@ func TestTheEndOfALoneCallerIsItsOwn(t *testing.T) {
 // publish in its turn.
 func TestThatPublishingWorksAgainIsTold(t *testing.T) {
 	virtual(t, settings{}, func(r *rig) {
-		full := only(ErrNotStored, "a")
-		r.fake.answer(full, full, stored)
+		away := []answer{only(ErrNotStored, "a"), only(ErrNotStored, "a"), stored}
+		r.fake.answer(away...)
 		require.NoError(r, r.Publish(r.Context(), order("a", "1")))
 		r.fake.answer(only(eventbus.ErrUnknown, "b"))
 		require.ErrorIs(r, r.Publish(r.Context(), order("b", "2")), eventbus.ErrUnknown)
