@@ -4,8 +4,48 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strconv"
 )
+
+// pages is memory for one answer after another.
+type pages struct{ b []byte }
+
+var (
+	_ io.Writer     = (*pages)(nil)
+	_ io.ReaderFrom = (*pages)(nil)
+)
+
+// Write takes a part of an answer.
+func (p *pages) Write(part []byte) (int, error) {
+	p.b = append(p.b, part...)
+	return len(part), nil
+}
+
+// ReadFrom takes a part of an answer without a way around: go-redis says how long it is.
+func (p *pages) ReadFrom(r io.Reader) (int64, error) {
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		return io.Copy(struct{ io.Writer }{p}, r)
+	}
+	from, n := len(p.b), int(limited.N)
+	p.b = slices.Grow(p.b, n)
+	read, err := io.ReadFull(limited.R, p.b[from:from+n])
+	limited.N -= int64(read)
+	p.b = p.b[:from+read]
+	return int64(read), err
+}
+
+// next makes room for the next answer, in the memory of this one unless that is large, or
+// there was next to nothing in it: who waits needs none.
+func (p *pages) next() {
+	const least, most = 64, 4 << 20
+	if len(p.b) < least || cap(p.b) > most {
+		p.b = nil
+	}
+	p.b = p.b[:0]
+}
 
 // answer is what the server has answered, byte for byte in RESP2: reading entries from it
 // takes a quarter of the allocations of the values that go-redis makes.

@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -49,6 +50,31 @@ func TestAnAnswerThatIsNoneOfEntries(t *testing.T) {
 		_, err := show(in)
 		require.ErrorIs(t, err, errAnswer, in)
 	}
+}
+
+// What go-redis writes is the answer, however it writes it, and its memory is used again.
+func TestPagesTakeAnAnswer(t *testing.T) {
+	var p pages
+	p.next()
+	for range 3 {
+		n, err := p.Write([]byte("$5\r\n"))
+		require.NoError(t, err)
+		require.Equal(t, 4, n)
+		copied, err := io.CopyN(&p, strings.NewReader("hello\r\n+more"), 7)
+		require.NoError(t, err)
+		require.EqualValues(t, 7, copied)
+		copied, err = io.Copy(&p, strings.NewReader(strings.Repeat("rest", 100)))
+		require.NoError(t, err)
+		require.EqualValues(t, 400, copied)
+		require.Equal(t, "$5\r\nhello\r\n"+strings.Repeat("rest", 100), string(p.b))
+		p.next()
+		require.NotZero(t, cap(p.b))
+	}
+	copied, err := io.CopyN(&p, strings.NewReader("cut"), 7)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.EqualValues(t, 3, copied)
+	p.next()
+	require.Zero(t, cap(p.b), "who waits keeps nothing")
 }
 
 // FuzzAnswer: whatever comes, nothing panics, and what is read lies within it.

@@ -19,10 +19,11 @@ type reader struct {
 	*feedOf
 	client  *redis.Client
 	settled <-chan struct{} // what is older comes first
-	last    [2]string       // ID of the last entry that came, by stream
-	unsure  bool            // an answer was lost: what stood in it is pending, and nobody has it
-	lost    bool            // the group had vanished, and nobody was told yet
-	before  int             // how often what is pending was handed over: by an earlier life of this consumer
+	said    pages
+	last    [2]string // ID of the last entry that came, by stream
+	unsure  bool      // an answer was lost: what stood in it is pending, and nobody has it
+	lost    bool      // the group had vanished, and nobody was told yet
+	before  int       // how often what is pending was handed over: by an earlier life of this consumer
 }
 
 var _ engine.Source = (*reader)(nil)
@@ -82,15 +83,14 @@ func (r *reader) read(ctx context.Context, most int) error {
 	if r.unsure {
 		from = r.last
 	}
-	cmd := redis.NewRawCmd(ctx, "xreadgroup", "group", r.member.group.Name, r.consumer,
+	defer r.said.next()
+	cmd := redis.NewRawWriteToCmd(ctx, &r.said, "xreadgroup", "group", r.member.group.Name, r.consumer,
 		"count", most, "block", blocked.Milliseconds(), "streams", r.streams[fromTopic], r.streams[fromOwn], from[fromTopic], from[fromOwn])
-	_ = r.client.Process(ctx, cmd)
-	said, err := cmd.Result()
-	if err != nil {
+	if err := r.client.Process(ctx, cmd); err != nil {
 		return err
 	}
 	n := 0
-	err = (&answer{in: said}).eachEntry(func(key []byte, e streamEntry) {
+	err := (&answer{in: r.said.b}).eachEntry(func(key []byte, e streamEntry) {
 		n++
 		r.add(key, e)
 	})
