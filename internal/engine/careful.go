@@ -219,7 +219,7 @@ func (f *feed) keepTries(ctx context.Context) {
 		tries = map[string]Tries{}
 	}
 	for x := f.flights.first; x != nil; x = x.after {
-		if x.lane.first == x && x.lane.state == laneRunning { // it is still its worker's
+		if x.atWork() {
 			if u, ok := s.suspects[x]; ok && s.halted { // and has overrun the end, which is no crash
 				tries[u.origin] = u.tries
 			}

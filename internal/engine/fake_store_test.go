@@ -95,6 +95,8 @@ type fakeLetters struct {
 	err   error         // with this error, or a plain one
 	took  time.Duration // by each Put
 	puts  int
+
+	during func() // each Put, if there is one: it does not end with its context
 }
 
 func (s *fakeLetters) Put(ctx context.Context, l dlq.Letter) error {
@@ -105,6 +107,9 @@ func (s *fakeLetters) Put(ctx context.Context, l dlq.Letter) error {
 		s.fails--
 	}
 	s.mu.Unlock()
+	if s.during != nil {
+		s.during()
+	}
 	if took > 0 {
 		select {
 		case <-after(took):

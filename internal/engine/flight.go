@@ -54,6 +54,10 @@ func (f *flight) own() *history {
 	return f.past
 }
 
+// atWork reports whether the flight is its worker's, who alone may look at its past.
+// The lock is held.
+func (f *flight) atWork() bool { return f.lane.first == f && f.lane.state == laneRunning }
+
 // ending is how a flight is settled other than by a plain ack.
 type ending struct {
 	letter dlq.Letter

@@ -85,6 +85,9 @@ func (s *subscription) openFeeds() []*feed {
 	for f := range s.feeds {
 		all = append(all, f)
 		for x := f.flights.first; x != nil; x = x.after {
+			if x.atWork() { // no timer runs for it
+				continue
+			}
 			if t := x.past.timer; t != nil {
 				t.Stop()
 				x.past.timer = nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
 )
 
 func TestShutdownGoesInOrder(t *testing.T) {
@@ -169,4 +171,24 @@ func TestStuckHandlersDoNotHoldUpShutdownForEver(t *testing.T) {
 		require.Empty(r, source.acked(), "its event is given back")
 		require.Equal(r, 1, r.ledger.known()["order/0/1"].Attempts)
 	})
+}
+
+// A worker that does not come back from the store of letters at the end still has its flight
+// to itself: the race detector sees whether somebody looks at it. It does so in real time alone.
+func TestShutdownOverrunByALetter(t *testing.T) {
+	back := make(chan struct{})
+	r := &rig{T: t, fake: newFake(t), letters: &fakeLetters{MemoryStore: dlq.NewMemoryStore(dlq.MemoryOptions{}), during: func() { <-back }}}
+	var err error
+	r.Bus, err = New(Backend{Transport: r.fake, Letters: r.letters}, eventbus.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	called := make(chan struct{})
+	_, source := r.join(eventbus.Subscriber{Retry: eventbus.RetryPolicy{Attempts: 1}, Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
+		close(called)
+		return errBoom
+	})})
+	source.feed(deliveries("a:1")...)
+	<-called
+	require.Error(t, r.Shutdown(r.within(time.Millisecond)))
+	close(back)
+	_ = r.Shutdown(t.Context()) // it was told that already
 }
