@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/integration/broker"
 	"github.com/seed-28af575d/eventbus/integration/fault"
 	"github.com/seed-28af575d/eventbus/redisbus"
@@ -224,4 +226,41 @@ func TestRedisWritesDownAGroupAgain(t *testing.T) {
 		require.NoError(t, err)
 		return len(groups) == 1 && groups[0] == "shop.mailer"
 	}, 20*time.Second, 10*time.Millisecond)
+}
+
+// TestRedisReplaysWhatFailsAgainAfterAReset: a letter comes back under its ID where the group
+// was made again, and its second replay is no repetition of the first.
+func TestRedisReplaysWhatFailsAgainAfterAReset(t *testing.T) {
+	r := newRedisRig(t, broker.Use(t, broker.Redis))
+	bus := r.bus(r.raw, redisbus.Options{})
+	var failing atomic.Bool
+	failing.Store(true)
+	good := make(chan struct{}, 10)
+	r.running(bus, eventbus.Subscriber{Retry: eventbus.RetryPolicy{Attempts: 1}, Handler: eventbus.HandlerFunc(func(context.Context, eventbus.DomainEvent) error {
+		if failing.Load() {
+			return errors.New("not yet")
+		}
+		good <- struct{}{}
+		return nil
+	})})
+	q, _ := dlq.Of(bus)
+	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
+	for range 2 {
+		require.Eventually(t, func() bool {
+			n, err := q.Count(t.Context(), dlq.Filter{})
+			require.NoError(t, err)
+			return n == 1
+		}, 20*time.Second, 10*time.Millisecond)
+		failing.Store(false)
+		res, err := q.Replay(t.Context(), dlq.All, dlq.ReplayOptions{})
+		require.NoError(t, err)
+		require.Equal(t, 1, res.Replayed)
+		select {
+		case <-good:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the replayed event was not handled")
+		}
+		failing.Store(true)
+		require.NoError(t, r.raw.XGroupDestroy(t.Context(), r.stream(), "shop.mailer").Err())
+	}
 }

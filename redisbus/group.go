@@ -105,9 +105,14 @@ func (t *transport) wanted(ctx context.Context, patterns []eventbus.Pattern) ([]
 
 // renew makes a group again that has vanished with its stream or alone. What is in the
 // stream now came afterwards, or was not acknowledged for certain: it starts at the
-// beginning.
+// beginning, and nothing of it was moved before.
 func (t *transport) renew(ctx context.Context, topic string, g engine.Group) error {
 	_, err := t.found(ctx, engine.Group{Name: g.Name, Patterns: g.Patterns})
+	if err == nil {
+		_, err = ask(ctx, t.clients, func() (int64, error) {
+			return t.clients.commands.Unlink(ctx, t.names.own(topic, g.Name).moved()).Result()
+		})
+	}
 	err = errors.Join(err, t.enter(ctx, topic, g.Name, fromBeginning))
 	if err == nil {
 		t.logger().Warn("redisbus: a group had vanished from its topic and was made again: events may be lost or come again",

@@ -3,6 +3,8 @@ package redisbus
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math"
 	"time"
 
@@ -104,12 +106,20 @@ func (t *transport) move(ctx context.Context, pipe redis.Pipeliner, m *engine.Me
 		name, ce, m.Body, delay, moveMemory.Milliseconds())
 }
 
-// moveName is the same for the same move, and only for that: of a retry the place of the
-// event and what happened to it so far, of a replay the letter.
+// moveName is the same for the same move, and only for that: of a retry the event, its place
+// and what happened to it so far, of a replay the letter. The place alone does not do: other
+// programs may choose the IDs of their entries, and use one again.
 func moveName(m *engine.Message) string {
 	f := wire.ReadFacts(m.Header)
 	if f.Letter != "" && f.Attempts == 0 && f.Crashes == 0 {
 		return fmt.Sprintf("letter/%s/%d", f.Letter, f.Replays)
 	}
-	return fmt.Sprintf("%s/%d/%d/%d", f.Origin, f.Replays, f.Attempts, f.Crashes)
+	h := fnv.New64a()
+	for i := range m.Header {
+		if name := m.Header[i].Name; name == "ce_id" || name == "ce_source" {
+			_, _ = io.WriteString(h, m.Header[i].Value)
+			_, _ = h.Write([]byte{0})
+		}
+	}
+	return fmt.Sprintf("%s/%d/%d/%d/%x", f.Origin, f.Replays, f.Attempts, f.Crashes, h.Sum64())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/internal/engine"
+	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
 func TestAMoveIsDoneOnce(t *testing.T) {
@@ -51,6 +52,17 @@ func TestWhatWasNotSentIsNotUnknown(t *testing.T) {
 	c.SetErr(io.EOF)
 	b := &batch{traffic: &traffic{}, commands: []redis.Cmder{c}, silent: true}
 	require.ErrorIs(t, b.outcomes()[0], engine.ErrNotStored)
+}
+
+// An entry's ID may be that of another event which was there before.
+func TestAMoveIsOfOneEvent(t *testing.T) {
+	name := func(id, source string, attempts int) string {
+		return moveName(&engine.Message{Header: wire.Facts{Origin: "order/0/1-1", Attempts: attempts}.Append([]wire.Field{{Name: "ce_id", Value: id}, {Name: "ce_source", Value: source}})})
+	}
+	require.Equal(t, name("a", "/x", 1), name("a", "/x", 1))
+	for _, other := range []string{name("b", "/x", 1), name("a", "/y", 1), name("a", "/x", 2), name("a/x", "", 1)} {
+		require.NotEqual(t, name("a", "/x", 1), other)
+	}
 }
 
 // A script that the server does not know, or has forgotten, runs nevertheless.

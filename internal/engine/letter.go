@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -113,10 +114,16 @@ func (b *Bus) replay(ctx context.Context, l dlq.Letter) error {
 			m.Header = append(m.Header, wire.Field{Name: h.Name, Value: h.Value})
 		}
 	}
-	facts := wire.Facts{Origin: l.Origin, Replays: l.Replays + 1, Letter: l.ID}
+	facts := wire.Facts{Origin: l.Origin, Replays: l.Replays + 1, Letter: lifeOf(&l)}
 	m.Header = facts.Append(m.Header)
 	if err := b.sender.move(ctx, m); err != nil {
 		return fmt.Errorf("send to %s: %w", m.To.Group, err)
 	}
 	return nil
+}
+
+// lifeOf names a letter and which of its lives it is: one that was replayed comes back under
+// its ID when its event, which was not acknowledged for certain, is handed over again.
+func lifeOf(l *dlq.Letter) string {
+	return l.ID + "/" + strconv.FormatInt(l.LastFailure.UnixNano(), 36)
 }

@@ -81,13 +81,13 @@ func TestAReplayGoesToItsGroupWithTheFacts(t *testing.T) {
 			d := deliveries("a:1")[0]
 			source.feed(d)
 			synctest.Wait()
-			id := r.buried()[0].ID
-			require.NoError(r, r.DeadLetters().ReplayOne(r.Context(), id, dlq.ReplayOptions{}))
+			l := r.buried()[0]
+			require.NoError(r, r.DeadLetters().ReplayOne(r.Context(), l.ID, dlq.ReplayOptions{}))
 			require.Empty(r, r.buried())
 			m := r.fake.sent()[0].ms[0]
 			require.Equal(r, Address{Topic: "order", Group: "default.mailer"}, m.To)
 			require.Equal(r, []any{"a", "order.created", true}, []any{m.Key, m.Type, m.Beyond})
-			require.Equal(r, wire.Facts{Origin: "order/0/1", Replays: 1, Letter: id}, wire.ReadFacts(m.Header))
+			require.Equal(r, wire.Facts{Origin: "order/0/1", Replays: 1, Letter: lifeOf(&l)}, wire.ReadFacts(m.Header))
 			if reference {
 				require.Equal(r, "1", m.Event.ID)
 				require.Len(r, m.Header, 3)
@@ -97,9 +97,9 @@ func TestAReplayGoesToItsGroupWithTheFacts(t *testing.T) {
 			}
 			source.feed(&Delivery{Message: m})
 			synctest.Wait()
-			l := r.buried()[0]
-			require.NotEqual(r, id, l.ID, "a replay that fails makes a letter of its own")
-			require.Equal(r, []any{1, 1, "order/0/1"}, []any{l.Replays, l.Attempts, l.Origin})
+			again := r.buried()[0]
+			require.NotEqual(r, l.ID, again.ID, "a replay that fails makes a letter of its own")
+			require.Equal(r, []any{1, 1, "order/0/1"}, []any{again.Replays, again.Attempts, again.Origin})
 		})
 	}
 }
@@ -145,4 +145,13 @@ func TestLettersOfOtherGroupsAreNotSeen(t *testing.T) {
 		require.NoError(r, err)
 		require.Equal(r, 2, n)
 	})
+}
+
+// An event that is handed over again after its letter was replayed may fail again: that letter
+// has the same ID, and its replay is another one.
+func TestALetterThatComesBackIsAnother(t *testing.T) {
+	first := dlq.Letter{ID: "x", LastFailure: time.Unix(0, 1)}
+	again := dlq.Letter{ID: "x", LastFailure: time.Unix(0, 2)}
+	require.NotEqual(t, lifeOf(&first), lifeOf(&again))
+	require.Equal(t, lifeOf(&first), lifeOf(&dlq.Letter{ID: "x", LastFailure: time.Unix(0, 1).UTC()}))
 }

@@ -16,7 +16,7 @@ type Facts struct {
 	First    time.Time // of the failures
 	Origin   string    // where the message stood first
 	Replays  int
-	Letter   string // ID of the letter it was replayed from
+	Letter   string // that it was replayed from: its ID, and which life of it that is
 	Crashes  int
 }
 
