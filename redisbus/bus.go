@@ -37,7 +37,7 @@ func New(client redis.UniversalClient, o Options) (*Bus, error) {
 	bus, err := engine.New(engine.Backend{
 		Transport: t,
 		Traits:    engine.Traits{Keep: o.Lease / 3},
-		Letters:   newLetterStore(t.clients.commands, o.Prefix),
+		Letters:   newLetterStore(t.clients, o.Prefix),
 		Ledger:    ledger{t},
 	}, o.Options)
 	if err != nil {

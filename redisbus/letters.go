@@ -18,10 +18,9 @@ import (
 // deletes letter by letter.
 //
 // No command holds up the server for more than some milliseconds: each handles at most a
-// chunk of letters, and fewer where they are large. A call ends with its context if the
-// client is one with ContextTimeoutEnabled, else after the command under way.
+// chunk of letters, and fewer where they are large. A call ends with its context.
 type letterStore struct {
-	client  redis.UniversalClient
+	clients *clients
 	letters string // the key; those of the others begin with it
 	owner   string // how the holders of this store's leases begin
 	takes   atomic.Uint64
@@ -42,10 +41,9 @@ var (
 )
 
 // newLetterStore returns the store of the letters under the prefix, which has no braces.
-// The client stays the caller's.
-func newLetterStore(c redis.UniversalClient, prefix string) *letterStore {
+func newLetterStore(c *clients, prefix string) *letterStore {
 	return &letterStore{
-		client: c, letters: "{" + prefix + ":dlq}", owner: rand.Text() + "/",
+		clients: c, letters: "{" + prefix + ":dlq}", owner: rand.Text() + "/",
 		bounds: letterBounds{chunk: 500, remove: 50, bytes: 1 << 20, chunks: 20},
 	}
 }

@@ -21,7 +21,7 @@ func BenchmarkLetters(b *testing.B) {
 		b.Skip("it wants a server in EVENTBUS_TEST_REDIS")
 	}
 	const letters = 100_000
-	store := newLetterStore(s.client, s.prefix)
+	store := storeOn(s.client, s.prefix)
 	fillForBenchmark(b, store, letters)
 	last := benchLetter(letters).LastFailure
 	day := dlq.Filter{Group: "shop", After: last.Add(-24 * time.Hour)} // a letter a minute: 1,440

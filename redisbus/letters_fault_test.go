@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"context"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 // TestAKeyOfAnotherTypeChangesNothing: whichever it is, and it is named.
 func TestAKeyOfAnotherTypeChangesNothing(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		root := "{" + s.prefix + ":dlq}"
 		require.NoError(t, store.Put(t.Context(), testLetter(0)))
 		calls := map[string]func() error{
@@ -61,7 +62,7 @@ func TestAKeyOfAnotherTypeChangesNothing(t *testing.T) {
 // TestFullMemoryRefusesALetterAsAWhole: and the letters can still be looked at and removed.
 func TestFullMemoryRefusesALetterAsAWhole(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		require.NoError(t, store.Put(t.Context(), testLetter(0)))
 		before := s.dump(t)
 		full, empty := s.memory(t)
@@ -125,7 +126,7 @@ func TestAUserWhoMayNotDoEverythingStoresNoHalfLetter(t *testing.T) {
 		require.NoError(t, s.client.ACLSetUser(t.Context(), user, rules...).Err())
 		o := *s.client.Options()
 		o.Username, o.Password = user, "geheim"
-		store := newLetterStore(testClient(t, &o), s.prefix)
+		store := storeOn(testClient(t, &o), s.prefix)
 		err := store.Put(t.Context(), testLetter(1))
 		var said redis.Error
 		require.ErrorAs(t, err, &said)
@@ -161,7 +162,7 @@ func TestErrorsSayWhatIsTheMatterAndNoSecret(t *testing.T) {
 		o := *s.client.Options()
 		closed := testClient(t, &o)
 		require.NoError(t, closed.Close())
-		_, err := newLetterStore(closed, s.prefix).Take(t.Context(), "a\nb", time.Second)
+		_, err := storeOn(closed, s.prefix).Take(t.Context(), "a\nb", time.Second)
 		require.ErrorIs(t, err, eventbus.ErrClosed)
 		require.ErrorContains(t, err, `redisbus: take letter "a\nb": `)
 
@@ -170,7 +171,7 @@ func TestErrorsSayWhatIsTheMatterAndNoSecret(t *testing.T) {
 		if s.mini != nil {
 			s.mini.RequireUserAuth("somebody", "else")
 		}
-		err = newLetterStore(testClient(t, &refused), s.prefix).Put(t.Context(), testLetter(0))
+		err = storeOn(testClient(t, &refused), s.prefix).Put(t.Context(), testLetter(0))
 		require.ErrorIs(t, err, ErrCredentials)
 		require.ErrorContains(t, err, "redisbus: store letter 000000: ")
 		require.NotContains(t, err.Error(), "geheim")
@@ -179,10 +180,42 @@ func TestErrorsSayWhatIsTheMatterAndNoSecret(t *testing.T) {
 
 // TestWhatIsAskedAfterTheTimeIsUpMatchesTheContext, as dlq.Queue promises.
 func TestWhatIsAskedAfterTheTimeIsUpMatchesTheContext(t *testing.T) {
-	s := newLetterStore(nil, "p")
+	s := storeOn(nil, "p")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err := s.failed(ctx, "list letters", context.DeadlineExceeded)
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// TestACallOfLettersEndsWithItsContext, though the server does not answer and the client would
+// wait for ever.
+func TestACallOfLettersEndsWithItsContext(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, l.Close()) })
+	client := redis.NewClient(&redis.Options{Addr: l.Addr().String(), ReadTimeout: -1, MaxRetries: -1})
+	c := newClients(client, 0)
+	t.Cleanup(func() { require.NoError(t, c.close()); require.NoError(t, client.Close()) })
+	s := newLetterStore(c, "p")
+	for name, call := range map[string]func(ctx context.Context) error{
+		"count": func(ctx context.Context) error { _, err := s.Count(ctx, dlq.Filter{}); return err },
+		"page":  func(ctx context.Context) error { _, err := s.Page(ctx, dlq.Filter{}, "", 10); return err },
+		"put":   func(ctx context.Context) error { return s.Put(ctx, testLetter(0)) },
+		"take":  func(ctx context.Context) error { _, err := s.Take(ctx, "x", time.Second); return err },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- call(ctx) }()
+		conn, err := l.Accept()
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, conn.Close()) })
+		cancel()
+		select {
+		case err := <-ended:
+			require.ErrorIs(t, err, context.Canceled, name)
+		case <-time.After(10 * time.Second):
+			t.Fatal(name, " has not ended")
+		}
+	}
 }

@@ -55,7 +55,7 @@ func TestAllKeysAreInOneSlot(t *testing.T) {
 // TestALetterThatComesAnewWhileItIsReadIsAnother: it was not there when the listing began.
 func TestALetterThatComesAnewWhileItIsReadIsAnother(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		for _, f := range []dlq.Filter{{}, {IDs: []string{"000000", "000001", "000002"}}, {Group: "shop", After: testLetter(1).LastFailure}} {
 			for i := range 9 {
 				require.NoError(t, store.Put(t.Context(), testLetter(i)))

@@ -20,7 +20,7 @@ func TestALetterIsTakenByExactlyOne(t *testing.T) {
 		if s.mini != nil {
 			takers, letters = 8, 40
 		}
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		ids := make([]string, letters)
 		for i := range ids {
 			l := testLetter(i)
@@ -32,7 +32,7 @@ func TestALetterIsTakenByExactlyOne(t *testing.T) {
 		for n := range takers {
 			own := store
 			if n%2 == 0 {
-				own = newLetterStore(s.client, s.prefix)
+				own = storeOn(s.client, s.prefix)
 			}
 			order := rand.Perm(letters) //nolint:gosec // any order will do
 			wg.Go(func() {
@@ -62,7 +62,7 @@ func TestALetterIsTakenByExactlyOne(t *testing.T) {
 // TestALeaseIsReleasedByItsHolderAlone: when it was over, the letter is another's.
 func TestALeaseIsReleasedByItsHolderAlone(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		a, b := newLetterStore(s.client, s.prefix), newLetterStore(s.client, s.prefix)
+		a, b := storeOn(s.client, s.prefix), storeOn(s.client, s.prefix)
 		require.NoError(t, a.Put(t.Context(), testLetter(0)))
 		_, err := a.Take(t.Context(), "000000", time.Second)
 		require.NoError(t, err)
@@ -84,7 +84,7 @@ func TestALeaseRunsOut(t *testing.T) {
 		if s.mini != nil {
 			s.mini.ClockTTL(true)
 		}
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		require.NoError(t, store.Put(t.Context(), testLetter(0)))
 		_, err := store.Take(t.Context(), "000000", 100*time.Millisecond)
 		require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestALeaseRunsOut(t *testing.T) {
 // TestATakeIsRepeatedByTheClient where the answer of the first was lost.
 func TestATakeIsRepeatedByTheClient(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		require.NoError(t, store.Put(t.Context(), testLetter(0)))
 		for range 2 {
 			reply, err := store.run(t.Context(), letterTake, []string{"000000"}, "000000", store.owner+"1", 60_000)
@@ -118,7 +118,7 @@ func TestAListingHasEveryLetterThatStays(t *testing.T) {
 		if s.mini != nil {
 			stay = 60
 		}
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		for i := range 2 * stay {
 			require.NoError(t, store.Put(t.Context(), testLetter(i)))
 		}
@@ -156,7 +156,7 @@ func TestPuttingALetterTwiceAtOnceIsOneLetter(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				store := newLetterStore(s.client, s.prefix)
+				store := storeOn(s.client, s.prefix)
 				for i := range 20 {
 					if err := store.Put(t.Context(), testLetter(i)); err != nil {
 						t.Error(err)

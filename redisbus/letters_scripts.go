@@ -46,7 +46,7 @@ func (s *letterStore) run(ctx context.Context, script *redis.Script, leases []st
 	for _, id := range leases {
 		keys = append(keys, s.letters+":lease:"+id)
 	}
-	reply, err := script.Run(ctx, s.client, keys, args...).Result()
+	reply, err := s.clients.run(ctx, script, keys, args...)
 	if err != nil {
 		return nil, err
 	}

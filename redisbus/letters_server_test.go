@@ -117,3 +117,7 @@ func (s testServer) pass(t testing.TB, d time.Duration) {
 		}
 	}
 }
+
+func storeOn(c *redis.Client, prefix string) *letterStore {
+	return newLetterStore(&clients{commands: c}, prefix)
+}

@@ -25,7 +25,7 @@ type letterTwins struct {
 }
 
 func newLetterTwins(t testing.TB, s testServer) *letterTwins {
-	w := &letterTwins{t: t, server: s, now: time.Unix(0, 0), got: newLetterStore(s.client, s.prefix)}
+	w := &letterTwins{t: t, server: s, now: time.Unix(0, 0), got: storeOn(s.client, s.prefix)}
 	w.want = dlq.NewMemoryStore(dlq.MemoryOptions{Now: func() time.Time { return w.now }})
 	return w
 }

@@ -15,7 +15,7 @@ import (
 // TestALetterStandsAsTheDocumentationSays is for those who read it with another program.
 func TestALetterStandsAsTheDocumentationSays(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		l := testLetter(1)
 		l.Body = []byte("{\n}\x00\xff")
 		l.Headers = []dlq.Header{{Name: "a", Value: "b"}, {Name: "redis-field-x", Value: "\xff"}}
@@ -51,7 +51,7 @@ func TestALetterStandsAsTheDocumentationSays(t *testing.T) {
 // TestTimesHaveNoClockOfTheProcess: they come back to the nanosecond, in UTC.
 func TestTimesHaveNoClockOfTheProcess(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		l := testLetter(1)
 		now := time.Now().In(time.FixedZone("here", 3600))
 		l.FirstFailure, l.LastFailure, l.BuriedAt = now, now.Add(1), time.Time{}
@@ -66,7 +66,7 @@ func TestTimesHaveNoClockOfTheProcess(t *testing.T) {
 // TestAnUnreadableLetterIsNamed: somebody else has written it.
 func TestAnUnreadableLetterIsNamed(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
-		store := newLetterStore(s.client, s.prefix)
+		store := storeOn(s.client, s.prefix)
 		for i := range 3 {
 			require.NoError(t, store.Put(t.Context(), testLetter(i)))
 		}

@@ -88,7 +88,8 @@ func (w *letterWalk) read(ctx context.Context, count int) (records []letterRecor
 	for i, r := range records {
 		ids[i] = r.id
 	}
-	values, err := w.store.client.HMGet(ctx, w.store.letters, ids...).Result()
+	c := w.store.clients
+	values, err := ask(ctx, c, func() ([]any, error) { return c.commands.HMGet(ctx, w.store.letters, ids...).Result() })
 	if err != nil {
 		return nil, false, err
 	}
