@@ -57,15 +57,28 @@ func openRedis(server *redis.Options, o eventbus.Options) (eventbus.EventBus, er
 	b := &onRedis{client: redis.NewClient(server), prefix: "eventbus-demo-" + strings.ToLower(rand.Text()[:12])}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	err := b.client.Ping(ctx).Err()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the Redis of --bus does not answer; start it, or give another address: %w", err), b.client.Close())
+	if err := reach(ctx, b.client); err != nil {
+		return nil, errors.Join(err, b.client.Close())
 	}
+	var err error
 	b.Bus, err = redisbus.New(b.client, redisbus.Options{Options: o, Prefix: b.prefix})
 	if err != nil {
 		return nil, errors.Join(err, b.client.Close())
 	}
 	return b, nil
+}
+
+// reach says what is wrong if the server lets nobody in.
+func reach(ctx context.Context, c *redis.Client) error {
+	err := c.Ping(ctx).Err()
+	var said redis.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &said):
+		return fmt.Errorf("the Redis of --bus refuses: %w: give user and password, redis://user:password@host:port", err)
+	}
+	return fmt.Errorf("the Redis of --bus does not answer; start it, or give another address: %w", err)
 }
 
 // Shutdown ends the bus and removes what it has left on the server: while ctx lasts, and
