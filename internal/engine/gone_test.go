@@ -129,7 +129,7 @@ func TestALostSourceThatIsBackIsTold(t *testing.T) {
 		require.ErrorIs(r, all[0].Err, ErrGone)
 		require.Equal(r, 3, all[0].Tries)
 		require.Equal(r, uint64(1), r.stats().Reconnections)
-		require.Contains(r, r.log.String(), `msg="eventbus: no source of events" error=boom`)
+		require.Contains(r, r.log.String(), `msg="eventbus: cannot look for sources of events" error=boom`)
 		r.member("mailer").open()
 		synctest.Wait()
 		require.Len(r, saw(r.seen, &r.seen.reconnected), 1, "one source more is no reconnection")

@@ -70,9 +70,13 @@ func (b *Bus) Health(ctx context.Context) error {
 func (s *subscription) health() error {
 	st := s.snapshot()
 	s.mu.Lock()
-	trouble := s.trouble
+	trouble, away := s.trouble, s.away
 	s.mu.Unlock()
 	var errs []error
+	if away.tries > 0 {
+		errs = append(errs, fmt.Errorf("eventbus: health: %s: cannot look for sources of events, for %v: %w",
+			s.group, s.bus.clock.Now().Sub(away.since).Round(time.Second), away.err))
+	}
 	if trouble != nil {
 		errs = append(errs, fmt.Errorf("eventbus: health: %s: %w", s.group, trouble))
 	}

@@ -112,7 +112,9 @@ func (s *subscription) live() {
 		case err == nil:
 			s.back()
 			failures = 0
-			s.loops.Go(newFeed(s, source).run)
+			if source != nil {
+				s.loops.Go(newFeed(s, source).run)
+			}
 		case s.receiving.Err() != nil:
 			return
 		case isGone(err):
@@ -121,7 +123,7 @@ func (s *subscription) live() {
 		default:
 			failures++
 			s.missed(err)
-			s.bus.notices.warn("no source of events", s.group, failure(err))
+			s.bus.notices.warn("cannot look for sources of events", s.group, failure(err))
 			s.bus.sleep(s.receiving, s.bus.pauseAfter(failures))
 		}
 	}

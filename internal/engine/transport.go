@@ -64,7 +64,7 @@ type Traits struct {
 // Member is one instance of a subscriber.
 type Member interface {
 	// Next waits for another source: a stream found, a partition assigned, a new
-	// connection epoch.
+	// connection epoch. None without an error means that what was wrong is over.
 	Next(ctx context.Context) (Source, error)
 	Close(ctx context.Context) error
 }

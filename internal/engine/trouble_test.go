@@ -107,6 +107,21 @@ func TestHealthAsksTheBackend(t *testing.T) {
 	})
 }
 
+// What a member cannot do while it has its sources is to be seen too, until it can.
+func TestHealthTellsWhileAMemberIsInTrouble(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		r.join(eventbus.Subscriber{Handler: failing(newJournal(), nil, nil)})
+		m := r.member("mailer")
+		m.errs <- errBoom
+		pass(5 * time.Second)
+		require.EqualError(r, r.Health(r.Context()), "eventbus: health: default.mailer: cannot look for sources of events, for 5s: boom")
+		m.errs <- nil
+		pass(time.Second)
+		require.NoError(r, r.Health(r.Context()))
+		require.Equal(r, uint64(1), r.stats().Reconnections)
+	})
+}
+
 // gauging is a transport that knows what waits.
 type gauging struct {
 	*fake
