@@ -70,12 +70,12 @@ func (b *Bus) Health(ctx context.Context) error {
 func (s *subscription) health() error {
 	st := s.snapshot()
 	s.mu.Lock()
-	trouble, away := s.trouble, s.away
+	trouble, blind := s.trouble, s.blind
 	s.mu.Unlock()
 	var errs []error
-	if away.tries > 0 {
+	if blind.tries > 0 {
 		errs = append(errs, fmt.Errorf("eventbus: health: %s: cannot look for sources of events, for %v: %w",
-			s.group, s.bus.clock.Now().Sub(away.since).Round(time.Second), away.err))
+			s.group, s.bus.clock.Now().Sub(blind.since).Round(time.Second), blind.err))
 	}
 	if trouble != nil {
 		errs = append(errs, fmt.Errorf("eventbus: health: %s: %w", s.group, trouble))

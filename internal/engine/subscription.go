@@ -45,6 +45,7 @@ type subscription struct {
 	suspects  map[*flight]suspected // that run
 	feeds     map[*feed]struct{}
 	away      outage   // since a source was lost
+	blind     outage   // since the member cannot look for others
 	waiting   int      // feeds that wait for room
 	running   attempts // in the order of their deadlines
 	overdue   attempts // in the order in which their grace ends
@@ -134,13 +135,14 @@ func (s *subscription) missed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.away.note(s.bus.clock.Now(), err)
+	s.blind.note(s.bus.clock.Now(), err)
 }
 
 // back ends the time without a source that was lost.
 func (s *subscription) back() {
 	s.mu.Lock()
 	away := s.away
-	s.away = outage{}
+	s.away, s.blind = outage{}, outage{}
 	s.mu.Unlock()
 	away.over(s)
 }

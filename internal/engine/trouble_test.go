@@ -111,6 +111,7 @@ func TestHealthAsksTheBackend(t *testing.T) {
 func TestHealthTellsWhileAMemberIsInTrouble(t *testing.T) {
 	virtual(t, settings{}, func(r *rig) {
 		r.join(eventbus.Subscriber{Handler: failing(newJournal(), nil, nil)})
+		pass(time.Second)
 		m := r.member("mailer")
 		m.errs <- errBoom
 		pass(5 * time.Second)
