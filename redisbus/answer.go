@@ -40,7 +40,7 @@ func (p *pages) ReadFrom(r io.Reader) (int64, error) {
 // next makes room for the next answer, in the memory of this one unless that is large, or
 // there was next to nothing in it: who waits needs none.
 func (p *pages) next() {
-	const least, most = 64, 4 << 20
+	const least, most = 64, 2 * answered
 	if len(p.b) < least || cap(p.b) > most {
 		p.b = nil
 	}

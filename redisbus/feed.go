@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 
@@ -76,28 +75,6 @@ func (f *feedOf) discard(lost []engine.Receipt) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.buffer = slices.DeleteFunc(f.buffer, func(d *engine.Delivery) bool { return slices.Contains(lost, d.Receipt) })
-}
-
-// portion is how many entries are asked for at once: fewer when an answer has not come in
-// time, or a slow line would never bring one.
-type portion struct{ most int } // zero: any number
-
-func (p *portion) of(n int) int {
-	n = max(n, 1)
-	if p.most > 0 {
-		return min(n, p.most)
-	}
-	return n
-}
-
-func (p *portion) came(asked int, err error) {
-	var late net.Error
-	switch {
-	case errors.As(err, &late) && late.Timeout():
-		p.most = max(asked/4, 1)
-	case err == nil && p.most > 0 && asked == p.most:
-		p.most += max(p.most/8, 1)
-	}
 }
 
 // byStream sorts receipts: the IDs of each of the streams.

@@ -33,6 +33,7 @@ func newReader(m *member, topic string, settled <-chan struct{}) *reader {
 		feedOf: newFeedOf(m, topic, m.name), client: m.transport.clients.reader(),
 		settled: settled, last: [2]string{fromBeginning, fromBeginning},
 	}
+	r.portion.sized = moderate
 	if m.transport.options.Consumer != "" {
 		r.unsure, r.before = true, 1
 	}
@@ -97,6 +98,7 @@ func (r *reader) read(ctx context.Context, most int) error {
 	if err != nil {
 		return err
 	}
+	r.portion.brought(n, len(r.said.b))
 	if n == 0 {
 		r.unsure, r.before = false, 0
 	}
