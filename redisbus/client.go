@@ -56,8 +56,9 @@ func (c *clients) derive() *redis.Options {
 }
 
 // reader returns a client with one connection, for reads that block. The caller closes it.
-func (c *clients) reader() *redis.Client {
+func (c *clients) reader(l *line) *redis.Client {
 	o := c.derive()
+	o.Dialer = l.keep(o.Dialer)
 	o.PoolSize, o.MaxActiveConns = 1, 1
 	if o.ReadTimeout > 0 {
 		o.ReadTimeout += blocked

@@ -18,6 +18,7 @@ const blocked = time.Second
 type reader struct {
 	*feedOf
 	client  *redis.Client
+	line    *line
 	settled <-chan struct{} // what is older comes first
 	said    pages
 	last    [2]string // ID of the last entry that came, by stream
@@ -29,8 +30,9 @@ type reader struct {
 var _ engine.Source = (*reader)(nil)
 
 func newReader(m *member, topic string, settled <-chan struct{}) *reader {
+	l := &line{}
 	r := &reader{
-		feedOf: newFeedOf(m, topic, m.name), client: m.transport.clients.reader(),
+		feedOf: newFeedOf(m, topic, m.name), client: m.transport.clients.reader(l), line: l,
 		settled: settled, last: [2]string{fromBeginning, fromBeginning},
 	}
 	r.portion.sized = moderate
@@ -57,11 +59,8 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	// A read that waits does not end with its context: the connection does, which is not
-	// needed after that.
-	defer context.AfterFunc(ctx, func() { _ = r.client.Close() })()
 	asked := r.portion.of(most)
-	err := r.read(context.WithoutCancel(ctx), asked)
+	err := r.wait(ctx, asked)
 	r.portion.came(asked, err)
 	switch {
 	case ctx.Err() != nil:
@@ -75,6 +74,18 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 		return nil, fmt.Errorf("redisbus: read %s: %w", r.streams[fromTopic], typed(err))
 	}
 	return r.hand(most), nil
+}
+
+// wait reads until the context ends. A read that waits does not end with that: the connection
+// does, which is not needed any more.
+func (r *reader) wait(ctx context.Context, most int) error {
+	returned := make(chan struct{})
+	defer close(returned)
+	defer context.AfterFunc(ctx, func() {
+		r.line.hangUp(returned)
+		_ = r.client.Close()
+	})()
+	return r.read(context.WithoutCancel(ctx), most)
 }
 
 // read fills the buffer with new entries, or with those that were in an answer that was
