@@ -38,21 +38,8 @@ func (f *feedOf) delivery(which uint64, e streamEntry, before int) *engine.Deliv
 	if which == fromOwn {
 		d.To.Group = f.member.group.Name
 	}
-	var ce []byte
-	for i := 0; i+1 < len(e.fields); i += 2 {
-		switch string(e.fields[i]) {
-		case "ce":
-			ce = e.fields[i+1]
-		case "data":
-			d.Body = bytes.Clone(e.fields[i+1])
-		}
-	}
 	var err error
-	if len(ce) == 0 {
-		err = fmt.Errorf("%w: an entry needs the field ce (docs/wire-redis.md)", eventbus.ErrUndecodable)
-	} else {
-		d.Header, err = wire.ParseHeader(ce)
-	}
+	d.Header, d.Body, err = event(e.fields)
 	if err != nil {
 		d.Err = err
 		d.Header = verbatim(e.fields)
@@ -67,6 +54,26 @@ func (f *feedOf) delivery(which uint64, e streamEntry, before int) *engine.Deliv
 	return d
 }
 
+// event reads the fields of an entry. The body is a copy.
+func event(fields [][]byte) (h []wire.Field, body []byte, err error) {
+	var ce []byte
+	n := 0
+	for i := 0; i+1 < len(fields); i += 2 {
+		switch string(fields[i]) {
+		case "ce":
+			ce = fields[i+1]
+			n++
+		case "data":
+			body = bytes.Clone(fields[i+1])
+		}
+	}
+	if n != 1 || len(ce) == 0 {
+		return nil, body, fmt.Errorf("%w: an entry needs the field ce, once (docs/wire-redis.md)", eventbus.ErrUndecodable)
+	}
+	h, err = wire.ParseHeader(ce)
+	return h, body, err
+}
+
 // Names of headers in which fields of an entry that is no event are kept verbatim: as they
 // are, or name and value in base64 where they are not text.
 const (
@@ -74,12 +81,19 @@ const (
 	rawField64 = "redis-field64-"
 )
 
-// verbatim keeps the fields of an entry that is no event, but for data, as headers.
+// verbatim keeps the fields of an entry that is no event as headers, but for the last data,
+// which is the body.
 func verbatim(fields [][]byte) (h []wire.Field) {
+	body := -1
+	for i := 0; i+1 < len(fields); i += 2 {
+		if string(fields[i]) == "data" {
+			body = i
+		}
+	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		name, value := string(fields[i]), string(fields[i+1])
 		switch {
-		case name == "data":
+		case i == body:
 		case utf8.ValidString(name) && utf8.ValidString(value):
 			h = append(h, wire.Field{Name: rawField + name, Value: value})
 		default:
