@@ -30,7 +30,7 @@
 //
 // Streams keep everything, unless Options.Retain bounds them: then the oldest events go that
 // every group has acknowledged, and no others. Entries that somebody else has deleted are
-// logged and not handled. A stream or group that has vanished is made again at its
+// not handled, but counted and told: ErrTrimmed. A stream or group that has vanished is made again at its
 // beginning, and handling goes on.
 //
 // # Connections

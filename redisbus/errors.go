@@ -27,6 +27,10 @@ var (
 	// FLUSHALL or an end without a disk. The bus has made the group again, and what was
 	// accepted before may be lost. It is logged, and comes with Observer.Reconnected.
 	ErrVanished = errors.New("a group had vanished from its topic: events may be lost or come again")
+	// ErrTrimmed means that somebody has deleted or trimmed entries that a group needed yet: they were
+	// never handled, and the text says how many. It is logged, and comes with
+	// Observer.Reconnected, once for each loss.
+	ErrTrimmed = errors.New("entries were deleted or trimmed before they were handled")
 	// ErrVersion means that the server is older than Redis 7.0.
 	ErrVersion = errors.New("the server is too old")
 )

@@ -3,6 +3,7 @@ package redisbus
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ type heir struct {
 	*feedOf
 	settled chan struct{} // closed when there is nothing left of that
 	begun   bool          // it is closed
+	missed  error         // what was deleted of that, and nobody was told yet
 	unsure  [2]bool       // an answer was lost: what stood in it is pending for this consumer
 
 	hold sync.Mutex
@@ -89,6 +91,10 @@ func (h *heir) Receive(ctx context.Context, most int) ([]*engine.Delivery, error
 		if err := h.inherit(ctx, most); err != nil {
 			return nil, err
 		}
+	}
+	if err := h.missed; err != nil {
+		h.missed = nil
+		return nil, err
 	}
 	if !h.empty() {
 		return h.hand(most), nil
@@ -159,8 +165,7 @@ func (h *heir) take(which uint64, said any) (more bool, err error) {
 		h.put(d)
 	}
 	if deleted, _ := answer[1].(int64); deleted > 0 {
-		h.member.transport.logger().Warn("redisbus: entries were deleted or trimmed before they were handled",
-			"stream", h.streams[which], "group", h.member.group.Name, "entries", deleted)
+		h.missed = errors.Join(h.missed, h.trimmed(h.streams[which], fmt.Sprint(deleted)))
 	}
 	left, _ := answer[2].(int64)
 	return left > 0, nil

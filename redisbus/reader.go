@@ -21,6 +21,9 @@ type reader struct {
 	line    *line
 	settled <-chan struct{} // what is older comes first
 	said    pages
+	looked  time.Time // for what was deleted
+	came    time.Time // the last answer
+	blind   bool      // it may not look
 	last    [2]string // ID of the last entry that came, by stream
 	unsure  bool      // an answer was lost: what stood in it is pending, and nobody has it
 	lost    bool      // the group had vanished, and nobody was told yet
@@ -59,9 +62,13 @@ func (r *reader) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	if err := r.look(ctx); err != nil {
+		return nil, err
+	}
 	asked := r.portion.of(most)
 	err := r.wait(ctx, asked)
 	r.portion.came(asked, err)
+	r.came = time.Now()
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
