@@ -10,8 +10,8 @@ import (
 )
 
 // round does what is to be done now and then, and returns when there is more to promote. What
-// is wrong with one thing, or with one topic, stops no other: a full memory refuses the sign of
-// life, and must not keep the member from trimming.
+// is wrong with one thing, or with one topic, stops no other: a full memory refuses to take in
+// what is due, and must not keep the member from trimming.
 func (m *member) round(ctx context.Context) (time.Duration, error) {
 	found := m.discover(ctx, "")
 	if found != nil {
@@ -53,10 +53,12 @@ const (
 	unopened = time.Minute
 )
 
-// presentScript writes down until when a member is one, and forgets those that are gone.
+// presentScript forgets members that are gone, and writes down until when this one is one. In
+// this order: a full memory refuses a script's first write alone, and lets all pass behind one
+// that needs no room. Else the living would look dead, and their group could be deleted.
 var presentScript = redis.NewScript(luaNow + `
-redis.call('ZADD', KEYS[1], now() + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now() - 60000)
+redis.call('ZADD', KEYS[1], now() + ARGV[2], ARGV[1])
 return 1`)
 
 // present is the member's sign of life.
