@@ -103,44 +103,6 @@ func (c *clients) enter() bool {
 	return !c.closed
 }
 
-// run runs a script.
-func (c *clients) run(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
-	return ask(ctx, c, func() (any, error) { return s.Run(ctx, c.commands, keys, args...).Result() })
-}
-
-// runEach runs a script for each set of keys, and returns by index what it answers: in
-// few round trips, however many there are.
-func (c *clients) runEach(ctx context.Context, s *redis.Script, keys [][]string, args ...any) (answers []any, errs []error) {
-	const together = 50
-	answers, errs = make([]any, len(keys)), make([]error, len(keys))
-	for from := 0; from < len(keys); from += together {
-		some := keys[from:min(from+together, len(keys))]
-		said := make([]*redis.Cmd, len(some))
-		_, err := ask(ctx, c, func() ([]redis.Cmder, error) {
-			pipe := c.commands.Pipeline()
-			for i := range some {
-				said[i] = s.EvalSha(ctx, pipe, some[i], args...)
-			}
-			return pipe.Exec(ctx)
-		})
-		for i := range some {
-			if errors.Is(err, errAbandoned) { // go-redis has the commands yet
-				errs[from+i] = err
-				continue
-			}
-			a, e := said[i].Result()
-			switch {
-			case reply(e) == "NOSCRIPT":
-				a, e = c.run(ctx, s, some[i], args...)
-			case a == nil && e == nil: // it did not come to sending it
-				e = err
-			}
-			answers[from+i], errs[from+i] = a, e
-		}
-	}
-	return answers, errs
-}
-
 // close ends all connections, and waits for what uses them.
 func (c *clients) close() error {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package redisbus
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,21 +63,46 @@ end
 if now ~= before then redis.call('HSET', KEYS[1], ARGV[1], now) end
 return before or ''`)
 
-// enter makes sure of the group in the topic, and of the stream that is for it alone.
-func (t *transport) enter(ctx context.Context, topic, group, at string) error {
-	c := t.clients.commands
-	if _, err := ask(ctx, t.clients, func() (int64, error) { return c.SAdd(ctx, t.names.topics(), topic).Result() }); err != nil {
-		return err
+// entered is in how many topics a group is made at once.
+const entered = 100
+
+// enter makes sure of the group in the topics, and of the streams that are for it alone, and
+// returns by index what is wrong: in few round trips, however many there are.
+func (t *transport) enter(ctx context.Context, topics []string, group, at string) (errs []error) {
+	if len(topics) == 0 {
+		return nil
 	}
-	for _, s := range []struct{ key, at string }{
-		{t.names.stream(topic), at}, {t.names.own(topic, group).stream, fromBeginning},
-	} {
-		_, err := ask(ctx, t.clients, func() (string, error) { return c.XGroupCreateMkStream(ctx, s.key, group, s.at).Result() })
-		if err != nil && reply(err) != "BUSYGROUP" {
-			return fmt.Errorf("stream %s: %w", s.key, err)
+	_, err := ask(ctx, t.clients, func() (int64, error) {
+		return t.clients.commands.SAdd(ctx, t.names.topics(), list(topics)...).Result()
+	})
+	if err != nil {
+		return all(len(topics), err)
+	}
+	for some := range slices.Chunk(topics, entered) {
+		errs = append(errs, t.create(ctx, some, group, at)...)
+	}
+	return errs
+}
+
+// create is that for topics that are known.
+func (t *transport) create(ctx context.Context, topics []string, group, at string) []error {
+	var made []*redis.StatusCmd
+	err := t.questions(ctx, func(pipe redis.Pipeliner) {
+		for _, topic := range topics {
+			made = append(made, pipe.XGroupCreateMkStream(ctx, t.names.stream(topic), group, at),
+				pipe.XGroupCreateMkStream(ctx, t.names.own(topic, group).stream, group, fromBeginning))
+		}
+	})
+	errs := all(len(topics), err)
+	if err != nil {
+		return errs
+	}
+	for i, c := range made {
+		if err := c.Err(); err != nil && reply(err) != "BUSYGROUP" {
+			errs[i/2] = cmp.Or(errs[i/2], fmt.Errorf("stream %s: %w", c.Args()[2], err))
 		}
 	}
-	return nil
+	return errs
 }
 
 // wanted returns the topics in which there may be what a pattern selects, sorted: those
@@ -113,7 +139,7 @@ func (t *transport) renew(ctx context.Context, topic string, g engine.Group) err
 			return t.clients.commands.Unlink(ctx, t.names.own(topic, g.Name).moved()).Result()
 		})
 	}
-	err = errors.Join(err, t.enter(ctx, topic, g.Name, fromBeginning))
+	err = errors.Join(append(t.enter(ctx, []string{topic}, g.Name, fromBeginning), err)...)
 	if err == nil {
 		t.logger().Warn("redisbus: a group had vanished from its topic and was made again: events may be lost or come again",
 			"topic", topic, "group", g.Name)

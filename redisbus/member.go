@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 const (
-	// lookout is how often a member looks for new topics.
+	// lookout is how often a member looks for new topics, unless that takes longer.
 	lookout = time.Second
 	// promoted is how many retries that are due one script moves.
 	promoted = 100
@@ -30,7 +31,7 @@ type member struct {
 	left      chan struct{}
 	wake      chan struct{} // says that something may be due before it thought
 
-	tidied time.Time // of Next alone
+	chores chores
 
 	mu      sync.Mutex
 	known   map[string]bool // topics
@@ -79,6 +80,7 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 		if s := m.next(); s != nil {
 			return s, nil
 		}
+		began := time.Now()
 		wait, err := m.round(ctx)
 		if s := m.next(); s != nil { // what is wrong elsewhere does not hold it up
 			return s, nil
@@ -86,7 +88,7 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 		if err != nil {
 			return nil, err
 		}
-		timer := time.NewTimer(min(wait, lookout))
+		timer := time.NewTimer(min(wait, lookout-time.Since(began)))
 		select {
 		case <-timer.C:
 		case <-m.wake:
@@ -124,21 +126,17 @@ func (m *member) discover(ctx context.Context, start string) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, topic := range topics {
-		if m.knows(topic) {
-			continue
+	topics = slices.DeleteFunc(topics, m.knows)
+	if len(topics) > 0 && start == "" {
+		if start, err = t.found(ctx, engine.Group{Name: m.group.Name, Patterns: m.group.Patterns}); err != nil {
+			return err
 		}
-		if start == "" {
-			if start, err = t.found(ctx, engine.Group{Name: m.group.Name, Patterns: m.group.Patterns}); err != nil {
-				return err
-			}
+	}
+	errs := t.enter(ctx, topics, m.group.Name, start)
+	for i, topic := range topics {
+		if errs[i] == nil {
+			m.add(topic)
 		}
-		if err := t.enter(ctx, topic, m.group.Name, start); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		m.add(topic)
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package redisbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,14 +33,26 @@ func (t *transport) ResetGroup(ctx context.Context, group string, from eventbus.
 	if err != nil {
 		return typed(err)
 	}
-	for _, topic := range topics {
-		keys := append([]string{t.names.stream(topic)}, t.names.own(topic, group).all()...)
-		if _, err := t.clients.run(ctx, resetScript, keys, group, start); err != nil {
-			return fmt.Errorf("redisbus: reset in %s: %w", topic, typed(err))
-		}
+	if err := t.resetIn(ctx, topics, group, start); err != nil {
+		return err
 	}
 	_, err = ask(ctx, t.clients, func() (int64, error) { return t.clients.commands.Unlink(ctx, t.names.ledger(group)).Result() })
 	return typed(err)
+}
+
+// resetIn makes the group anew in the topics.
+func (t *transport) resetIn(ctx context.Context, topics []string, group, start string) error {
+	keys := make([][]string, len(topics))
+	for i, topic := range topics {
+		keys[i] = append([]string{t.names.stream(topic)}, t.names.own(topic, group).all()...)
+	}
+	_, errs := t.clients.runEach(ctx, resetScript, keys, group, start)
+	for i, err := range errs {
+		if err != nil {
+			errs[i] = fmt.Errorf("redisbus: reset in %s: %w", topics[i], typed(err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // startAt is the ID behind which a topic's events are that somebody wants who starts there.

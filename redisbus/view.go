@@ -46,7 +46,7 @@ func (t *transport) views(ctx context.Context, group string, topics []string) ([
 	return views, nil
 }
 
-// questions sends a pipeline of commands that change nothing. What became of each, it says
+// questions sends a pipeline of commands that may be repeated. What became of each, it says
 // itself, unless none was answered.
 func (t *transport) questions(ctx context.Context, put func(pipe redis.Pipeliner)) error {
 	pipe := t.clients.commands.Pipeline()
