@@ -7,25 +7,35 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/seed-28af575d/eventbus"
 )
 
 // server is what was found out about the server.
 type server struct {
-	mu      sync.Mutex
+	turn    chan struct{} // a lock that one can stop to wait for, as who has it waits for the server
 	checked bool
 }
+
+func newServer() server { return server{turn: make(chan struct{}, 1)} }
 
 // Open finds out whether the server is one that the bus can work with. A user who may not
 // ask for it goes on unchecked.
 func (t *transport) Open(ctx context.Context) error {
-	t.server.mu.Lock()
-	defer t.server.mu.Unlock()
+	select {
+	case t.server.turn <- struct{}{}:
+		defer func() { <-t.server.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("redisbus: %s: %w: %w", t.clients.options.Addr, errAbandoned, context.Cause(ctx))
+	}
 	if t.server.checked {
 		return nil
 	}
+	return t.check(ctx)
+}
+
+// check is that in one's turn.
+func (t *transport) check(ctx context.Context) error {
 	info, err := ask(ctx, t.clients, func() (string, error) { return t.clients.commands.Info(ctx).Result() })
 	switch err = typed(err); {
 	case errors.Is(err, ErrPermission):

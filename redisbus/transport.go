@@ -41,7 +41,7 @@ func newTransport(c *redis.Client, o Options) *transport {
 	}
 	return &transport{
 		names: names{o.Prefix}, options: o, clients: newClients(c, wait), seed: maphash.MakeSeed(),
-		topics: topicCache{known: map[string]time.Time{}}, members: map[*member]bool{},
+		topics: topicCache{known: map[string]time.Time{}}, server: newServer(), members: map[*member]bool{},
 	}
 }
 
