@@ -264,3 +264,17 @@ func TestRedisReplaysWhatFailsAgainAfterAReset(t *testing.T) {
 		require.NoError(t, r.raw.XGroupDestroy(t.Context(), r.stream(), "shop.mailer").Err())
 	}
 }
+
+// TestRedisHealthTellsOfAMemberInTrouble: though its sources work.
+func TestRedisHealthTellsOfAMemberInTrouble(t *testing.T) {
+	r := newRedisRig(t, broker.Use(t, broker.Redis))
+	bus := r.bus(r.raw, redisbus.Options{})
+	r.running(bus, eventbus.Subscriber{Handler: &handled{}})
+	require.NoError(t, bus.Health(t.Context()))
+	members := r.at.Prefix + ":members:shop.mailer"
+	require.NoError(t, r.raw.Del(t.Context(), members).Err())
+	require.NoError(t, r.raw.Set(t.Context(), members, "x", 0).Err())
+	require.Eventually(t, func() bool { return errors.Is(bus.Health(t.Context()), redisbus.ErrWrongType) }, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, r.raw.Del(t.Context(), members).Err())
+	require.Eventually(t, func() bool { return bus.Health(t.Context()) == nil }, 10*time.Second, 10*time.Millisecond)
+}

@@ -31,7 +31,8 @@ type member struct {
 	left      chan struct{}
 	wake      chan struct{} // says that something may be due before it thought
 
-	chores chores
+	chores  chores
+	failing bool // what is to be done now and then; for Next alone
 
 	mu      sync.Mutex
 	known   map[string]bool // topics
@@ -74,7 +75,8 @@ func consumerName() string {
 }
 
 // Next returns a source for each topic that it finds. While it waits for others, it puts
-// retries that are due into the group's streams.
+// retries that are due into the group's streams. None without an error means that what was
+// wrong with that is over.
 func (m *member) Next(ctx context.Context) (engine.Source, error) {
 	for {
 		if s := m.next(); s != nil {
@@ -85,7 +87,8 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 		if s := m.next(); s != nil { // what is wrong elsewhere does not hold it up
 			return s, nil
 		}
-		if err != nil {
+		if over := m.failing; err != nil || over {
+			m.failing = err != nil
 			return nil, err
 		}
 		timer := time.NewTimer(min(wait, lookout-time.Since(began)))
