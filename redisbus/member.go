@@ -3,12 +3,9 @@ package redisbus
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +25,7 @@ type member struct {
 	transport *transport
 	group     engine.Group
 	name      string // of its consumers
+	instance  string // that, and behind a blank what no other bus has: the name of its sign of life
 	left      chan struct{}
 	wake      chan struct{} // says that something may be due before it thought
 
@@ -49,9 +47,13 @@ func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, er
 		transport: t, group: g, name: cmp.Or(t.options.Consumer, consumerName()),
 		left: make(chan struct{}), wake: make(chan struct{}, 1), known: map[string]bool{},
 	}
+	m.instance = m.name + " " + t.mark
 	start, err := t.found(ctx, g)
 	if err == nil {
 		err = m.discover(ctx, start)
+	}
+	if err == nil {
+		err = m.warnOfTwins(ctx)
 	}
 	if err == nil {
 		err = m.present(ctx, unopened)
@@ -63,15 +65,6 @@ func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, er
 	defer t.mu.Unlock()
 	t.members[m] = true
 	return m, nil
-}
-
-// consumerName is unique, and tells where the process runs.
-func consumerName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
-	return fmt.Sprintf("%s-%d-%s", host, os.Getpid(), strings.ToLower(rand.Text()[:8]))
 }
 
 // Next returns a source for each topic that it finds. While it waits for others, it puts
@@ -197,7 +190,7 @@ func (m *member) Close(ctx context.Context) error {
 		return nil
 	}
 	_, err := ask(ctx, t.clients, func() (int64, error) {
-		return t.clients.commands.ZRem(ctx, t.names.members(m.group.Name), m.name).Result()
+		return t.clients.commands.ZRem(ctx, t.names.members(m.group.Name), m.instance).Result()
 	})
 	return typed(err)
 }

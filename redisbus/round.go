@@ -64,7 +64,7 @@ return 1`)
 // present is the member's sign of life.
 func (m *member) present(ctx context.Context, lasts time.Duration) error {
 	t := m.transport
-	_, err := t.clients.run(ctx, presentScript, []string{t.names.members(m.group.Name)}, m.name, lasts.Milliseconds())
+	_, err := t.clients.run(ctx, presentScript, []string{t.names.members(m.group.Name)}, m.instance, lasts.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("redisbus: sign of life of %s: %w", m.group.Name, typed(err))
 	}

@@ -100,7 +100,8 @@ func (t *transport) roll(ctx context.Context, group string, views []*view) ([]ev
 		return nil, typed(err)
 	}
 	members := map[string]*eventbus.MemberInfo{}
-	for _, name := range alive {
+	for _, instance := range alive {
+		name := nameOf(instance)
 		members[name] = &eventbus.MemberInfo{Name: name, Alive: true}
 	}
 	for _, c := range seen {
@@ -136,17 +137,6 @@ func sortedMembers(all map[string]*eventbus.MemberInfo) (members []eventbus.Memb
 		members = append(members, *all[name])
 	}
 	return members
-}
-
-// living are the names of the members whose sign of life has not run out.
-func (t *transport) living(ctx context.Context, group string) ([]string, error) {
-	now, err := t.clients.commands.Time(ctx).Result()
-	if err != nil {
-		return nil, err
-	}
-	return t.clients.commands.ZRangeArgs(ctx, redis.ZRangeArgs{
-		Key: t.names.members(group), ByScore: true, Start: now.UnixMilli(), Stop: "+inf",
-	}).Result()
 }
 
 // stored is the time that is in an entry's ID.

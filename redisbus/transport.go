@@ -24,6 +24,7 @@ type transport struct {
 	topics  topicCache
 	batches sync.Pool // of *batch
 	server  server
+	mark    string // of this bus alone, in the names of its signs of life
 
 	mu      sync.Mutex
 	members map[*member]bool
@@ -41,7 +42,7 @@ func newTransport(c *redis.Client, o Options) *transport {
 	}
 	return &transport{
 		names: names{o.Prefix}, options: o, clients: newClients(c, wait), seed: maphash.MakeSeed(),
-		topics: topicCache{known: map[string]time.Time{}}, server: newServer(), members: map[*member]bool{},
+		topics: topicCache{known: map[string]time.Time{}}, server: newServer(), mark: suffix(), members: map[*member]bool{},
 	}
 }
 
