@@ -1,0 +1,90 @@
+package rabbitbus
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// dialer makes connections to the server.
+type dialer struct {
+	at      target
+	options Options
+}
+
+// dial makes a connection within the dial time-out, or until ctx ends. Its errors are typed,
+// and show no password.
+func (d dialer) dial(ctx context.Context, purpose string) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.options.DialTimeout)
+	defer cancel()
+	l, err := d.socket(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("rabbitbus: connect to %s: %w", d.at, err)
+	}
+	// The client's handshake knows no context, but ends with its socket.
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	c, err := amqp.Open(l, amqp.Config{
+		SASL: d.at.auth(), Vhost: d.at.vhost, Locale: "en_US", Heartbeat: d.options.Heartbeat,
+		FrameSize:  frameSize,
+		Properties: amqp.Table{"product": "eventbus", "connection_name": d.options.Prefix + " " + purpose},
+	})
+	if err == nil && !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		stop()
+		_ = l.Close()
+		return nil, fmt.Errorf("rabbitbus: connect to %s: %w", d.at, handshake(ctx, l, err))
+	}
+	return newConn(c, l), nil
+}
+
+// frameSize is the server's own default.
+const frameSize = 128 << 10
+
+// handshake is the error of a greeting that failed. The client takes any end for bad
+// credentials or a bad virtual host, where it has come so far.
+func handshake(ctx context.Context, l *line, err error) error {
+	if silent := l.silent(); silent != nil {
+		return silent
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("the server did not finish its greeting: %w", context.Cause(ctx))
+	}
+	if code(err) == amqp.AccessRefused {
+		return fmt.Errorf("%w: %w", ErrCredentials, err)
+	}
+	return typed(err)
+}
+
+func (d dialer) socket(ctx context.Context) (*line, error) {
+	dial := d.options.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	c, err := dial(ctx, "tcp", d.at.addr)
+	if err != nil {
+		return nil, err
+	}
+	if d.at.tls == nil {
+		return &line{Conn: c}, nil
+	}
+	secure := tls.Client(c, d.at.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		if record := (tls.RecordHeaderError{}); errors.As(err, &record) {
+			return nil, fmt.Errorf("%w: it does not speak TLS: %w", ErrNotAMQP, err)
+		}
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return &line{Conn: secure}, nil
+}
+
+// patience is how long a call goes on when its context has ended, before the connection is
+// given up.
+const patience = 500 * time.Millisecond

@@ -1,0 +1,121 @@
+package rabbitbus
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// member is one instance of a subscriber. On each connection it has one source.
+type member struct {
+	transport *transport
+	group     engine.Group
+	left      chan struct{}
+	once      sync.Once
+
+	current *source   // of Next alone
+	present *presence // of Join, then of Next, then of Close
+}
+
+// Join makes the group and a member of it.
+func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, error) {
+	c, err := t.consuming.get(ctx)
+	if err == nil {
+		err = t.group(ctx, c, g)
+	}
+	if err == nil && !t.options.Passive {
+		err = t.registry().enter(ctx, g.Name, g.Patterns)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := &member{transport: t, group: g, left: make(chan struct{})}
+	if err := m.appear(ctx, c); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.members[m] = true
+	return m, nil
+}
+
+// Next returns a source at once, and another one when that is over: the connection was lost,
+// or the queue.
+func (m *member) Next(ctx context.Context) (engine.Source, error) {
+	if err := m.wait(ctx); err != nil {
+		return nil, err
+	}
+	t := m.transport
+	c, err := t.consuming.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.group(ctx, c, m.group); err != nil {
+		return nil, err
+	}
+	if err := m.appear(ctx, c); err != nil {
+		return nil, err
+	}
+	if m.current != nil && m.current.vanished() {
+		t.logger().Warn("rabbitbus: the queue of a group was deleted and made again: what waited in it is lost",
+			slog.String("group", m.group.Name))
+	}
+	s, err := newSource(ctx, m, c)
+	if err != nil {
+		return nil, err
+	}
+	m.current = s
+	return s, nil
+}
+
+// repaired is how often it is made sure of what the group needs on the server.
+const repaired = 10 * time.Second
+
+// wait waits until the source is over. Meanwhile it makes again what others have deleted: an
+// exchange that is gone takes its bindings with it, and nothing else says so.
+func (m *member) wait(ctx context.Context) error {
+	if m.current == nil {
+		return nil
+	}
+	often := time.NewTicker(repaired)
+	defer often.Stop()
+	for {
+		select {
+		case <-m.current.over:
+			return nil
+		case <-m.current.conn.over:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-m.left:
+			return engine.ErrGone
+		case <-often.C:
+			m.repair(ctx)
+		}
+	}
+}
+
+func (m *member) repair(ctx context.Context) {
+	t, c := m.transport, m.current.conn
+	c.lose(t.names.exchange())
+	if err := t.group(ctx, c, m.group); err != nil && ctx.Err() == nil && c.alive() {
+		t.logger().Warn("rabbitbus: a group is not as it should be on the server",
+			slog.String("group", m.group.Name), slog.String("error", err.Error()))
+	}
+}
+
+// Close leaves the group, which stays and collects.
+func (m *member) Close(ctx context.Context) (err error) {
+	m.once.Do(func() {
+		t := m.transport
+		t.mu.Lock()
+		delete(t.members, m)
+		t.mu.Unlock()
+		close(m.left)
+		err = m.present.vanish(ctx)
+	})
+	return err
+}
