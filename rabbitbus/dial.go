@@ -28,10 +28,10 @@ func (d dialer) dial(ctx context.Context, purpose string) (*conn, error) {
 	}
 	// The client's handshake knows no context, but ends with its socket.
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	about := amqp.Table{"product": "eventbus", "connection_name": d.options.Prefix + " " + purpose}
 	c, err := amqp.Open(l, amqp.Config{
-		SASL: d.at.auth(), Vhost: d.at.vhost, Locale: "en_US", Heartbeat: d.options.Heartbeat,
-		FrameSize:  frameSize,
-		Properties: amqp.Table{"product": "eventbus", "connection_name": d.options.Prefix + " " + purpose},
+		SASL: d.at.auth(about), Vhost: d.at.vhost, Locale: "en_US",
+		Heartbeat: d.options.Heartbeat, FrameSize: frameSize, Properties: about,
 	})
 	if err == nil && !stop() {
 		err = context.Cause(ctx)

@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"strings"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/seed-28af575d/eventbus"
 )
 
@@ -87,12 +85,4 @@ func vhost(u *url.URL) string {
 		return "/"
 	}
 	return name
-}
-
-// auth is made for each connection: the client wipes the password when it is through.
-func (t target) auth() []amqp.Authentication {
-	if t.external {
-		return []amqp.Authentication{&amqp.ExternalAuth{}}
-	}
-	return []amqp.Authentication{&amqp.PlainAuth{Username: t.user, Password: t.password}}
 }
