@@ -53,22 +53,36 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.group(ctx, c, m.group); err != nil {
-		return nil, err
-	}
-	if err := m.appear(ctx, c); err != nil {
+	s, err := m.begin(ctx, c)
+	if err != nil {
 		return nil, err
 	}
 	if m.current != nil && m.current.vanished() {
 		t.logger().Warn("rabbitbus: the queue of a group was deleted and made again: what waited in it is lost",
 			slog.String("group", m.group.Name))
 	}
-	s, err := newSource(ctx, m, c)
-	if err != nil {
-		return nil, err
-	}
 	m.current = s
 	return s, nil
+}
+
+// mute is when to say that the server does not answer. It does not as long as a queue has no
+// node that leads it, and then holds up nothing but that.
+const mute = 10 * time.Second
+
+// begin makes sure of the group and consumes.
+func (m *member) begin(ctx context.Context, c *conn) (*source, error) {
+	t := m.transport
+	defer time.AfterFunc(mute, func() {
+		t.logger().Warn("rabbitbus: the server does not answer about the queues of a group: they may have no leader",
+			slog.String("group", m.group.Name))
+	}).Stop()
+	if err := t.group(ctx, c, m.group); err != nil {
+		return nil, err
+	}
+	if err := m.appear(ctx, c); err != nil {
+		return nil, err
+	}
+	return newSource(ctx, m, c)
 }
 
 // repaired is how often it is made sure of what the group needs on the server.

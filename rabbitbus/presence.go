@@ -26,7 +26,7 @@ func (t *transport) membersQueue(group string) declaration {
 // appear makes the member present on a connection. With Options.Passive it is only where there
 // is such a queue.
 func (m *member) appear(ctx context.Context, c *conn) error {
-	if m.present != nil && m.present.conn == c {
+	if m.present != nil && m.present.conn == c && !m.present.ch.IsClosed() {
 		return nil
 	}
 	t := m.transport
@@ -52,6 +52,9 @@ func (m *member) appear(ctx context.Context, c *conn) error {
 		})
 	}
 	if err != nil {
+		if ch != nil {
+			_ = c.ask(ctx, ch.Close)
+		}
 		return fmt.Errorf("rabbitbus: consume from %s: %w", queue.name, typed(err))
 	}
 	m.present = &presence{c, ch}
