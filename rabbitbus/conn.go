@@ -22,6 +22,7 @@ type conn struct {
 	why     error         // it has ended; nil: it was closed
 	blocked chan struct{} // closed while the server takes nothing
 	reason  string
+	ended   bool // nothing of its own begins any more
 	lanes   map[uint32]*lane
 	made    map[string]bool // what was declared on it
 }
@@ -155,5 +156,8 @@ func (c *conn) close() {
 		_ = c.amqp.CloseDeadline(time.Now().Add(farewell))
 	}
 	c.cut()
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
 	c.own.Wait()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -13,20 +14,26 @@ import (
 // can hold, since whoever looked into a queue would keep others from it. Its first record is
 // empty, as a stream without any does not say that it has none.
 type journal struct {
-	link *link
+	transport *transport
 	declaration
 }
 
+// answered is how long the server may take. It takes no time at all, but where a stream has no
+// node that leads it.
+const answered = 10 * time.Second
+
 // append writes records. They are there when it returns nil; the stream is made if it is not.
 func (j journal) append(ctx context.Context, records ...[]byte) error {
-	c, err := j.link.get(ctx)
+	ctx, cancel := context.WithTimeout(ctx, answered)
+	defer cancel()
+	c, err := j.transport.desk.get(ctx)
 	if err == nil {
 		err = c.taking()
 	}
 	if err == nil {
 		err = c.briefly(ctx, func(ch *amqp.Channel) error {
 			err := j.write(ctx, ch, records)
-			if !errors.Is(err, errNoStream) {
+			if !errors.Is(err, errNoStream) || j.transport.options.Passive {
 				return err
 			}
 			if _, err := ch.QueueDeclare(j.name, true, false, false, false, j.args); err != nil {
@@ -41,7 +48,7 @@ func (j journal) append(ctx context.Context, records ...[]byte) error {
 	return nil
 }
 
-var errNoStream = errors.New("there is no such stream")
+var errNoStream = fmt.Errorf("%w: it is not there", ErrTopology)
 
 // write publishes the records and waits for their confirms. Records that are returned were not
 // routed anywhere; returns come before confirms.
@@ -50,15 +57,13 @@ func (j journal) write(ctx context.Context, ch *amqp.Channel, records [][]byte) 
 		return err
 	}
 	returns := ch.NotifyReturn(make(chan amqp.Return, len(records)))
-	var last *amqp.DeferredConfirmation
 	var waits []*amqp.DeferredConfirmation
 	for _, r := range records {
 		dc, err := ch.PublishWithDeferredConfirm("", j.name, true, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: r})
 		if err != nil {
 			return err
 		}
-		last = dc
-		waits = append(waits, last)
+		waits = append(waits, dc)
 	}
 	for _, dc := range waits {
 		if acked, err := dc.WaitContext(ctx); err != nil || !acked {
@@ -76,11 +81,14 @@ var errNoConfirm = errors.New("not confirmed")
 // read calls each with every record that there is when it is called, in order. There are none
 // where there is no stream.
 func (j journal) read(ctx context.Context, each func(record []byte)) error {
-	c, err := j.link.get(ctx)
-	if err == nil {
-		r := journalReader{journal: j, each: each, next: -1}
-		for !r.done && err == nil {
-			err = c.briefly(ctx, func(ch *amqp.Channel) error { return r.round(ctx, ch) })
+	ctx, cancel := context.WithTimeout(ctx, answered)
+	defer cancel()
+	c, err := j.transport.desk.get(ctx)
+	r := journalReader{journal: j, each: each, next: -1}
+	for err == nil && !r.done {
+		err = c.briefly(ctx, func(ch *amqp.Channel) error { return r.round(ctx, ch) })
+		if r.early(ctx, err) {
+			err = nil
 		}
 	}
 	switch {
@@ -90,6 +98,22 @@ func (j journal) read(ctx context.Context, each func(record []byte)) error {
 		return fmt.Errorf("rabbitbus: read stream %s: %w", j.name, typed(err))
 	}
 	return nil
+}
+
+// early reports whether to ask again: a node of a cluster is told late that it has a copy of a
+// new stream.
+func (*journalReader) early(ctx context.Context, err error) bool {
+	if code(err) != amqp.PreconditionFailed || !strings.Contains(err.Error(), "running replica") {
+		return false
+	}
+	soon := time.NewTimer(50 * time.Millisecond)
+	defer soon.Stop()
+	select {
+	case <-soon.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // journalReader reads round by round, until one has ended at the end for certain.

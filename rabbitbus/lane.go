@@ -40,16 +40,19 @@ func (c *conn) lane(ctx context.Context, shard uint32) (*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.keep(shard, ch), nil
+	return c.keep(shard, ch)
 }
 
 // keep makes the lane of a channel, unless somebody was faster.
-func (c *conn) keep(shard uint32, ch *amqp.Channel) *lane {
+func (c *conn) keep(shard uint32, ch *amqp.Channel) (*lane, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ended {
+		return nil, errOver
+	}
 	if l := c.lanes[shard]; l != nil && !l.ch.IsClosed() {
 		c.own.Go(func() { _ = ch.Close() })
-		return l
+		return l, nil
 	}
 	l := &lane{
 		ch: ch, ends: ch.NotifyClose(make(chan *amqp.Error, 1)),
@@ -58,7 +61,7 @@ func (c *conn) keep(shard uint32, ch *amqp.Channel) *lane {
 	c.lanes[shard] = l
 	returns := ch.NotifyReturn(make(chan amqp.Return, 256))
 	c.own.Go(func() { l.drain(returns) })
-	return l
+	return l, nil
 }
 
 // drain takes what is returned, at once: the client waits for whoever does not. Asked to flush,

@@ -31,7 +31,7 @@ type ledgerRecord struct {
 }
 
 func (l ledger) journal(group string) journal {
-	return journal{l.desk, declaration{l.names.tries(group), amqp.Table{
+	return journal{l.transport, declaration{l.names.tries(group), amqp.Table{
 		amqp.QueueTypeArg: amqp.QueueTypeStream, amqp.StreamMaxAgeArg: "7D",
 		amqp.StreamMaxLenBytesArg: int64(16 << 20), amqp.StreamMaxSegmentSizeBytesArg: int64(1 << 20),
 	}}}

@@ -22,7 +22,7 @@ type registryRecord struct {
 }
 
 func (t *transport) registry() registry {
-	return registry{journal{t.desk, declaration{t.names.groups(), amqp.Table{
+	return registry{journal{t, declaration{t.names.groups(), amqp.Table{
 		amqp.QueueTypeArg: amqp.QueueTypeStream, amqp.StreamMaxSegmentSizeBytesArg: int64(1 << 20),
 	}}}}
 }
