@@ -40,7 +40,7 @@ func New(o Options) (*Bus, error) {
 	bus, err := engine.New(engine.Backend{
 		Transport: t,
 		Traits:    engine.Traits{Keep: kept},
-		Letters:   letterStore(t.desk, o),
+		Letters:   t.letters,
 		Ledger:    ledger{t},
 	}, o.Options)
 	if err != nil {

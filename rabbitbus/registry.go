@@ -46,6 +46,18 @@ func (r registry) all(ctx context.Context) (map[string][]eventbus.Pattern, error
 	return groups, err
 }
 
+// ever returns the groups that there are or were: letters outlive their group.
+func (r registry) ever(ctx context.Context) ([]string, error) {
+	groups := map[string]bool{}
+	err := r.journal.read(ctx, func(record []byte) {
+		var g registryRecord
+		if json.Unmarshal(record, &g) == nil && g.Group != "" {
+			groups[g.Group] = true
+		}
+	})
+	return slices.Sorted(maps.Keys(groups)), err
+}
+
 // enter writes down a group, unless it is there with all that it asks for.
 func (r registry) enter(ctx context.Context, group string, patterns []eventbus.Pattern) error {
 	known, err := r.all(ctx)

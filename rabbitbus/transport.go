@@ -22,6 +22,7 @@ type transport struct {
 	publishing *link
 	consuming  *link
 	desk       *link // dead letters, the ledger, looking and managing
+	letters    *letterStore
 	seed       maphash.Seed
 	instance   string
 	placed     atomic.Uint64 // messages that have a name
@@ -38,11 +39,16 @@ var (
 
 func newTransport(at target, o Options) *transport {
 	d := dialer{at, o}
-	return &transport{
+	t := &transport{
 		names: names{o.Prefix}, options: o, seed: maphash.MakeSeed(), instance: strings.ToLower(rand.Text()[:13]),
 		publishing: newLink(d, "publishing"), consuming: newLink(d, "consuming"), desk: newLink(d, "desk"),
 		members: map[*member]bool{},
 	}
+	t.letters = newLetterStore(t.desk, letterOptions{
+		prefix: o.Prefix, groups: func(ctx context.Context) ([]string, error) { return t.registry().ever(ctx) },
+		logger: t.logger(), now: t.now,
+	})
+	return t
 }
 
 // Open finds out whether the server lets us in, and makes the exchange.
@@ -96,11 +102,12 @@ func (t *transport) logger() *slog.Logger {
 }
 
 // Close ends the connections.
-func (t *transport) Close(context.Context) error {
+func (t *transport) Close(ctx context.Context) error {
+	err := t.letters.close(ctx)
 	var all sync.WaitGroup
 	for _, l := range []*link{t.publishing, t.consuming, t.desk} {
 		all.Go(l.close)
 	}
 	all.Wait()
-	return nil
+	return err
 }

@@ -1,0 +1,75 @@
+package rabbitbus
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestCopiesAndRemovalsInAnyOrder: a letter that was removed is so wherever its copy stands, of
+// several under an ID the first is the letter, and each is counted for one removal.
+func TestCopiesAndRemovalsInAnyOrder(t *testing.T) {
+	for seed := range uint64(500) {
+		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's
+		const letters = 30
+		x := newLetterIndex()
+		var copies []*letterEntry
+		alive := map[string]letterPlace{}
+		for i := range letters { // of generation 3, before it ended
+			id := fmt.Sprint("id-", i%20) // some are stored twice
+			e := &letterEntry{id: id, born: letterPlace{3, uint64(i + 1)}, place: letterPlace{3, uint64(i + 1)}}
+			copies = append(copies, e)
+			if _, ok := alive[id]; !ok {
+				alive[id] = e.born
+			}
+			if r.IntN(2) == 0 { // or this reader comes when the old generation is gone
+				c := *e
+				x.add(&c)
+			}
+		}
+		ended := map[string]string{}
+		want := map[string]string{}
+		for at := uint64(1); at < 60; at++ { // the records of generation 4
+			place := letterPlace{4, at}
+			if n := len(copies); n > 0 && r.IntN(2) == 0 {
+				i := r.IntN(n)
+				c := *copies[i]
+				c.place = place
+				copies = slices.Delete(copies, i, i+1)
+				if by := x.add(&c); by != "" {
+					ended[c.id] = by
+				}
+				continue
+			}
+			rec := letterRecord{nonce: fmt.Sprint("n-", at), place: place, ids: []string{fmt.Sprint("id-", r.IntN(20)), "none"}}
+			for _, id := range x.remove(&rec) {
+				ended[id] = rec.nonce
+			}
+			if _, ok := alive[rec.ids[0]]; ok {
+				want[rec.ids[0]] = rec.nonce
+				delete(alive, rec.ids[0])
+			}
+		}
+		for i, e := range copies { // what is left of them
+			c := *e
+			c.place = letterPlace{4, uint64(100 + i)}
+			if by := x.add(&c); by != "" {
+				ended[c.id] = by
+			}
+		}
+		got := map[string]letterPlace{}
+		var order []letterPlace
+		for _, e := range x.from(letterPlace{}) {
+			if !e.gone {
+				got[e.id] = e.born
+				order = append(order, e.born)
+			}
+		}
+		require.Equal(t, alive, got, "seed %d", seed)
+		require.True(t, slices.IsSortedFunc(order, letterPlace.compare))
+		require.Equal(t, want, ended, "seed %d", seed)
+	}
+}
