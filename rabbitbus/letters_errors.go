@@ -32,8 +32,8 @@ var (
 	errLetterUnsettled = errors.New("the letters moved while they were read, again and again: try later, or, if somebody has deleted their stream, go on: the next letter makes a new one")
 )
 
-// answered reports whether the broker has ended the channel with that code.
-func answered(err error, code int) bool {
+// replied reports whether the broker has ended the channel with that code.
+func replied(err error, code int) bool {
 	var said *amqp.Error
 	return errors.As(err, &said) && said.Code == code && said.Server
 }
@@ -41,7 +41,7 @@ func answered(err error, code int) bool {
 // missing reports whether there is none of that name. What stands on a node that is down is not
 // missing, though the broker says so with the same code.
 func missing(err error) bool {
-	return answered(err, amqp.NotFound) && !strings.Contains(err.Error(), "down or inaccessible")
+	return replied(err, amqp.NotFound) && !strings.Contains(err.Error(), "down or inaccessible")
 }
 
 // failed says what was being done. The error matches the context's if that has ended.

@@ -51,7 +51,7 @@ func (s *letterStore) tryLocked(ctx context.Context, l *letterLog, do func(c *le
 
 // taken makes errLetterLocked of what the broker says of a queue that another caller has made.
 func taken(err error) error {
-	if answered(err, amqp.ResourceLocked) || answered(err, amqp.PreconditionFailed) {
+	if replied(err, amqp.ResourceLocked) || replied(err, amqp.PreconditionFailed) {
 		return fmt.Errorf("%w: %w", errLetterLocked, err)
 	}
 	return err

@@ -71,7 +71,7 @@ func (s *letterStore) scan(ctx context.Context, sc *letterScan) error {
 // passes reports whether reading is worth another try: this node of a cluster has no copy of
 // the stream yet, or the stream was being deleted, for which the broker ends the connection.
 func passes(err error) bool {
-	return answered(err, amqp.PreconditionFailed) && strings.Contains(err.Error(), "running replica") || answered(err, amqp.InternalError)
+	return replied(err, amqp.PreconditionFailed) && strings.Contains(err.Error(), "running replica") || replied(err, amqp.InternalError)
 }
 
 // pause waits, and reports whether it did so to the end.
