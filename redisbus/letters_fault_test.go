@@ -191,31 +191,34 @@ func TestWhatIsAskedAfterTheTimeIsUpMatchesTheContext(t *testing.T) {
 // TestACallOfLettersEndsWithItsContext, though the server does not answer and the client would
 // wait for ever.
 func TestACallOfLettersEndsWithItsContext(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, l.Close()) })
-	client := redis.NewClient(&redis.Options{Addr: l.Addr().String(), ReadTimeout: -1, MaxRetries: -1})
-	c := newClients(client, 0)
-	t.Cleanup(func() { require.NoError(t, c.close()); require.NoError(t, client.Close()) })
-	s := newLetterStore(c, "p")
-	for name, call := range map[string]func(ctx context.Context) error{
-		"count": func(ctx context.Context) error { _, err := s.Count(ctx, dlq.Filter{}); return err },
-		"page":  func(ctx context.Context) error { _, err := s.Page(ctx, dlq.Filter{}, "", 10); return err },
-		"put":   func(ctx context.Context) error { return s.Put(ctx, testLetter(0)) },
-		"take":  func(ctx context.Context) error { _, err := s.Take(ctx, "x", time.Second); return err },
+	for name, call := range map[string]func(ctx context.Context, s *letterStore) error{
+		"count": func(ctx context.Context, s *letterStore) error { _, err := s.Count(ctx, dlq.Filter{}); return err },
+		"page":  func(ctx context.Context, s *letterStore) error { _, err := s.Page(ctx, dlq.Filter{}, "", 10); return err },
+		"put":   func(ctx context.Context, s *letterStore) error { return s.Put(ctx, testLetter(0)) },
+		"take":  func(ctx context.Context, s *letterStore) error { _, err := s.Take(ctx, "x", time.Second); return err },
 	} {
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- call(ctx) }()
-		conn, err := l.Accept()
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, conn.Close()) })
-		cancel()
-		select {
-		case err := <-ended:
-			require.ErrorIs(t, err, context.Canceled, name)
-		case <-time.After(10 * time.Second):
-			t.Fatal(name, " has not ended")
-		}
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, l.Close()) })
+			client := redis.NewClient(&redis.Options{Addr: l.Addr().String(), ReadTimeout: -1, MaxRetries: -1})
+			c := newClients(client, 0)
+			t.Cleanup(func() { require.NoError(t, c.close()); require.NoError(t, client.Close()) })
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- call(ctx, newLetterStore(c, "p")) }()
+			conn, err := l.Accept()
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, conn.Close()) })
+			_, err = conn.Read(make([]byte, 1))
+			require.NoError(t, err)
+			cancel()
+			select {
+			case err := <-ended:
+				require.ErrorIs(t, err, context.Canceled)
+			case <-time.After(10 * time.Second):
+				t.Fatal("it has not ended")
+			}
+		})
 	}
 }
