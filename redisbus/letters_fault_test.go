@@ -193,9 +193,12 @@ func TestWhatIsAskedAfterTheTimeIsUpMatchesTheContext(t *testing.T) {
 func TestACallOfLettersEndsWithItsContext(t *testing.T) {
 	for name, call := range map[string]func(ctx context.Context, s *letterStore) error{
 		"count": func(ctx context.Context, s *letterStore) error { _, err := s.Count(ctx, dlq.Filter{}); return err },
-		"page":  func(ctx context.Context, s *letterStore) error { _, err := s.Page(ctx, dlq.Filter{}, "", 10); return err },
-		"put":   func(ctx context.Context, s *letterStore) error { return s.Put(ctx, testLetter(0)) },
-		"take":  func(ctx context.Context, s *letterStore) error { _, err := s.Take(ctx, "x", time.Second); return err },
+		"page": func(ctx context.Context, s *letterStore) error {
+			_, err := s.Page(ctx, dlq.Filter{}, "", 10)
+			return err
+		},
+		"put":  func(ctx context.Context, s *letterStore) error { return s.Put(ctx, testLetter(0)) },
+		"take": func(ctx context.Context, s *letterStore) error { _, err := s.Take(ctx, "x", time.Second); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
