@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 // letterGap is how many records are rather read than passed over with a consumer more.
@@ -25,8 +26,8 @@ func (e *letterEntry) hit() letterHit {
 }
 
 // fetch reads the letters, by ID. Those that are gone are left out.
-func (s *letterStore) fetch(ctx context.Context, l *letterLog, hits []letterHit) (map[string]*letterLine, error) {
-	lines := make(map[string]*letterLine, len(hits))
+func (s *letterStore) fetch(ctx context.Context, l *letterLog, hits []letterHit) (map[string]*letterline.Line, error) {
+	lines := make(map[string]*letterline.Line, len(hits))
 	hits = slices.Clone(hits)
 	for range 10 {
 		slices.SortFunc(hits, func(a, b letterHit) int { return a.place.compare(b.place) })
@@ -42,7 +43,7 @@ func (s *letterStore) fetch(ctx context.Context, l *letterLog, hits []letterHit)
 }
 
 // moved returns where those letters are now that were not read.
-func (s *letterStore) moved(ctx context.Context, l *letterLog, hits []letterHit, lines map[string]*letterLine) (left []letterHit, err error) {
+func (s *letterStore) moved(ctx context.Context, l *letterLog, hits []letterHit, lines map[string]*letterline.Line) (left []letterHit, err error) {
 	if err := l.taking(ctx, func() error { l.reset(); return nil }); err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (s *letterStore) moved(ctx context.Context, l *letterLog, hits []letterHit,
 }
 
 // readAll reads letters that are in the order of their places.
-func (s *letterStore) readAll(ctx context.Context, l *letterLog, hits []letterHit, lines map[string]*letterLine) error {
+func (s *letterStore) readAll(ctx context.Context, l *letterLog, hits []letterHit, lines map[string]*letterline.Line) error {
 	for len(hits) > 0 {
 		n := 1
 		for ; n < len(hits); n++ {
@@ -86,7 +87,7 @@ func (s *letterStore) runWindow(run []letterHit) int {
 }
 
 // readRun reads letters that are close to one another.
-func (s *letterStore) readRun(ctx context.Context, l *letterLog, run []letterHit, lines map[string]*letterLine) error {
+func (s *letterStore) readRun(ctx context.Context, l *letterLog, run []letterHit, lines map[string]*letterline.Line) error {
 	next := 0
 	if g, ok := l.last(); ok {
 		if err := s.readable(ctx, l, run[0].place.generation, g); err != nil {

@@ -60,7 +60,7 @@ func (w *letterWalk) add(p *dlq.Page, picks []letterPick, limit int) (left bool)
 		}
 		pick.section.at = pick.born
 		if pick.line != nil && w.text.Match(pick.line.Letter) {
-			p.Letters = append(p.Letters, pick.line.complete())
+			p.Letters = append(p.Letters, pick.line.Complete())
 		}
 	}
 	return false

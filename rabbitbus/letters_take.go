@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 // unlockTime is for what is done when a call has failed, and its context may have ended.
@@ -64,7 +65,7 @@ func (s *letterStore) unhold(ctx context.Context, held letterLease) error {
 // takeHeld returns the letter that the caller has the lease of, if it is still there: what the
 // holder before has removed is read, wherever it was written, since that was before the mark.
 func (s *letterStore) takeHeld(ctx context.Context, l *letterLog, e letterHit) (letter dlq.Letter, still bool, err error) {
-	var lines map[string]*letterLine
+	var lines map[string]*letterline.Line
 	var unread error
 	var reading sync.WaitGroup
 	reading.Go(func() { lines, unread = s.fetch(ctx, l, []letterHit{e}) }) // meanwhile, as it takes as long
@@ -79,7 +80,7 @@ func (s *letterStore) takeHeld(ctx context.Context, l *letterLog, e letterHit) (
 	if err = errors.Join(err, unread); err != nil || !still || lines[e.id] == nil {
 		return dlq.Letter{}, false, err
 	}
-	return lines[e.id].complete(), true, nil
+	return lines[e.id].Complete(), true, nil
 }
 
 // isStill reports whether the letter is there.

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 // groupsAtOnce is how many groups one call reads at once.
@@ -36,7 +37,7 @@ type letterSection struct {
 type letterPick struct {
 	section *letterSection
 	letterHit
-	line *letterLine // nil if it is gone
+	line *letterline.Line // nil if it is gone
 }
 
 // begin returns a walk through the letters of the groups, from the cursor on if there is one.

@@ -90,7 +90,7 @@ func (s *letterStore) Take(ctx context.Context, id string, lease time.Duration) 
 	if err != nil {
 		return dlq.Letter{}, s.failed(ctx, doing, err)
 	}
-	return l.complete(), nil
+	return l.Complete(), nil
 }
 
 // Release ends the lease of the letter if it is one of this store, and not one of another

@@ -28,7 +28,7 @@ func (s *letterStore) Page(ctx context.Context, f dlq.Filter, after string, limi
 			break
 		}
 		err := w.next(ctx, min(count, s.bounds.chunk), func(l *letterLine) bool {
-			p.Letters = append(p.Letters, l.complete())
+			p.Letters = append(p.Letters, l.Complete())
 			return len(p.Letters) < limit
 		})
 		if err != nil {

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +12,7 @@ import (
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/internal/excerpt"
-	"github.com/seed-28af575d/eventbus/internal/wire"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 // letterDigits is how many digits a number has in the index and before a letter.
@@ -24,10 +22,8 @@ var errLetterLine = errors.New("it is not a number, a line of JSON and a body")
 
 // letterLine is what stands of a letter in its line of JSON.
 type letterLine struct {
-	dlq.Letter
-	Body   *struct{}         `json:"body,omitempty"`   // it stands behind the line
-	Failed string            `json:"failed"`           // LastFailure, as the index has it
-	Base64 map[string][]byte `json:"base64,omitempty"` // what is not UTF-8, by JSON pointer
+	letterline.Line
+	Failed string `json:"failed"` // LastFailure, as the index has it
 }
 
 // encodeLetter returns the line of JSON.
@@ -39,20 +35,7 @@ func encodeLetter(l *dlq.Letter) ([]byte, error) {
 			return nil, &eventbus.ValidationError{Field: field, Rule: "must be UTF-8 without zero bytes", Value: excerpt.Of(value)}
 		}
 	}
-	line := letterLine{Letter: *l, Failed: letterHex(letterMillis(l.LastFailure))}
-	line.Errors, line.Headers = slices.Clone(l.Errors), slices.Clone(l.Headers)
-	for _, t := range []*time.Time{&line.FirstFailure, &line.LastFailure, &line.BuriedAt} {
-		*t = t.UTC()
-	}
-	for at, text := range line.texts() {
-		if utf8.ValidString(*text) {
-			continue
-		}
-		if line.Base64 == nil {
-			line.Base64 = map[string][]byte{}
-		}
-		line.Base64[at], *text = []byte(*text), ""
-	}
+	line := letterLine{Line: letterline.Of(l), Failed: letterHex(letterMillis(l.LastFailure))}
 	return json.Marshal(line)
 }
 
@@ -70,61 +53,8 @@ func decodeLetter(id, value string) (n uint64, l *letterLine, err error) {
 		return 0, nil, unreadableLetter(id, fmt.Errorf("%w: %w", errLetterLine, err))
 	}
 	l.ID = id
-	if body != "" {
-		l.Letter.Body = []byte(body)
-	}
-	if len(l.Base64) > 0 {
-		for at, text := range l.texts() {
-			if raw, ok := l.Base64[at]; ok {
-				*text = string(raw)
-			}
-		}
-	}
+	l.Restore([]byte(body))
 	return n, l, nil
-}
-
-// texts are the strings that may hold any bytes, by JSON pointer.
-func (l *letterLine) texts() iter.Seq2[string, *string] {
-	return func(yield func(string, *string) bool) {
-		for _, x := range []struct {
-			at   string
-			text *string
-		}{
-			{"/stack", &l.Stack}, {"/origin", &l.Origin}, {"/topic", &l.Topic}, {"/event_id", &l.EventID},
-			{"/aggregate_type", &l.AggregateType}, {"/aggregate_id", &l.AggregateID}, {"/tenant_id", &l.TenantID},
-		} {
-			if !yield(x.at, x.text) {
-				return
-			}
-		}
-		for i := range l.Errors {
-			if !yield("/errors/"+strconv.Itoa(i), &l.Errors[i]) {
-				return
-			}
-		}
-		for i := range l.Headers {
-			at := "/headers/" + strconv.Itoa(i)
-			if !yield(at+"/name", &l.Headers[i].Name) || !yield(at+"/value", &l.Headers[i].Value) {
-				return
-			}
-		}
-	}
-}
-
-// complete returns the letter with its event, if that can be read.
-func (l *letterLine) complete() dlq.Letter {
-	out := l.Letter
-	if out.EventID == "" {
-		return out
-	}
-	header := make([]wire.Field, len(out.Headers))
-	for i, h := range out.Headers {
-		header[i] = wire.Field{Name: h.Name, Value: h.Value}
-	}
-	if e, err := wire.Decode(header, out.Body); err == nil {
-		out.Event = e
-	}
-	return out
 }
 
 // letterMillis are the milliseconds since 1970, or 0 before that: as the index has times.

@@ -99,22 +99,14 @@ func (t *transport) owed(ctx context.Context, topics []string) (map[string][]str
 // has removed, whether a group that needs them has kept it from more, and whether there is more
 // to remove. Groups that are owed the topic and are not
 // in it yet are named: without one of them nothing goes.
-var trimScript = redis.NewScript(luaNow + luaRecord + `
+var trimScript = redis.NewScript(luaNow + luaRecord + luaLess + `
 local key, keep, most, young = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local excess = redis.call('XLEN', key) - keep
 if excess <= 0 then return {0, 0, 0} end
-local function parts(id) return string.match(id, '^(%d+)-(%d+)$') end
 local function behind(id)
-	local ms, seq = parts(id)
+	local ms, seq = string.match(id, '^(%d+)-(%d+)$')
 	if #seq > 15 then return id end -- no number of Lua's: one entry more stays
 	return string.format('%s-%.0f', ms, tonumber(seq) + 1)
-end
-local function smaller(a, b) return #a < #b or (#a == #b and a < b) end
-local function less(a, b)
-	local am, as = parts(a)
-	local bm, bs = parts(b)
-	if am ~= bm then return smaller(am, bm) end
-	return smaller(as, bs)
 end
 local there, need = {}, nil
 for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do

@@ -70,6 +70,13 @@ var layers = []layer{
 		why:      "tests only, which see the engine as a backend does",
 	},
 	{
+		name:     "letters as text",
+		packages: []string{"internal/letterline"},
+		own:      []string{".", "dlq", "internal/wire"},
+		foreign:  vocabulary,
+		why:      "what backends that store letters have in common; it knows none of them",
+	},
+	{
 		name:     "internal vocabulary",
 		packages: []string{"internal/*"},
 		own:      []string{"internal/*"},
@@ -135,7 +142,7 @@ var layers = []layer{
 }
 
 func backend(dir string) []string {
-	return []string{".", "dlq", "internal/engine", "internal/wire", "internal/*", dir + "/..."}
+	return []string{".", "dlq", "internal/engine", "internal/letterline", "internal/wire", "internal/*", dir + "/..."}
 }
 
 // scope says in which files a ban holds.
