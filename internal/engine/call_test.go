@@ -65,3 +65,18 @@ func ids(ms []Message) []string {
 	}
 	return all
 }
+
+// A call may be spread over shards: what became of one event is told of that one.
+func TestOutcomesAreThoseOfTheirEvents(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		r.fake.shards = 7
+		r.fake.always(only(eventbus.ErrRefused, "b", "d"))
+		events := []eventbus.DomainEvent{order("a", "0"), order("b", "1"), order("a", "2"), order("c", "3"), order("d", "4"), order("c", "5"), order("b", "6")}
+		byIndex := failures(r.T, r.Publish(r.Context(), events...))
+		require.Greater(r, len(r.fake.sent()), 1, "it was spread")
+		for i := range events {
+			refused := events[i].AggregateID == "b" || events[i].AggregateID == "d"
+			require.Equal(r, refused, byIndex[i] != nil, events[i].ID)
+		}
+	})
+}
