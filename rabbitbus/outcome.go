@@ -17,21 +17,17 @@ func (b *batch) outcomes() []error {
 	b.lane.settle()
 	why := b.ending()
 	var errs []error
-	stored := false // a later one is, or may be
-	for i := len(b.out) - 1; i >= 0; i-- {
+	for i := range b.out {
 		err := b.outcome(i, why)
-		if stored && errors.Is(err, engine.ErrNotStored) { // sent again, it would be behind that
-			err = fmt.Errorf("%w, and later events were stored: %v", eventbus.ErrRefused, err) //nolint:errorlint // it must not be taken for one to send again
+		if err == nil {
+			continue
 		}
-		stored = stored || err == nil || errors.Is(err, eventbus.ErrUnknown)
-		if err != nil {
-			if errs == nil {
-				errs = make([]error, len(b.out))
-			}
-			errs[i] = err
+		if errs == nil {
+			errs = make([]error, len(b.out))
 		}
+		errs[i] = err
 	}
-	return errs
+	return engine.Overtaken(errs)
 }
 
 // ending is why the lane is over, and for which message.

@@ -92,35 +92,26 @@ func (b *batch) exec() (struct{}, error) {
 // outcomes returns an error by index, or nil.
 func (b *batch) outcomes() []error {
 	var errs []error
-	fail := func(i int, err error) {
+	weak := b.weak()
+	for i, c := range b.commands {
+		err := b.errorOf(c)
+		switch {
+		case err == nil:
+			err = weak
+		case b.silent:
+			err = notSent(err)
+		default:
+			err = outcome(err)
+		}
+		if err == nil {
+			continue
+		}
 		if errs == nil {
 			errs = make([]error, len(b.commands))
 		}
 		errs[i] = err
 	}
-	weak := b.weak()
-	stored := false // a later one is, or may be
-	for i := len(b.commands) - 1; i >= 0; i-- {
-		err := b.errorOf(b.commands[i])
-		if err == nil {
-			stored = true
-			if err = weak; err != nil {
-				fail(i, err)
-			}
-			continue
-		}
-		if b.silent {
-			err = notSent(err)
-		} else {
-			err = outcome(err)
-		}
-		if stored && errors.Is(err, engine.ErrNotStored) { // sent again, it would be behind that
-			err = fmt.Errorf("%w, and later events were stored: %v", eventbus.ErrRefused, err) //nolint:errorlint // it must not be taken for one to send again
-		}
-		stored = stored || errors.Is(err, eventbus.ErrUnknown)
-		fail(i, err)
-	}
-	return errs
+	return engine.Overtaken(errs)
 }
 
 // errorOf is the error of one command. go-redis leaves commands without an answer and
