@@ -21,7 +21,7 @@ type span struct {
 // healed says that a fault is over: the bus works again within its time.
 func (l *load) healed() {
 	now := time.Now()
-	l.spans = append(l.spans, span{now, now.Add(loadRecovers), now, "after a fault"})
+	l.spans = append(l.spans, span{now, now.Add(recovers(l.server.Kind)), now, "after a fault"})
 }
 
 // works says that the bus must have worked since from, under whatever fault.

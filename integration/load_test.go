@@ -24,6 +24,7 @@ import (
 	"github.com/seed-28af575d/eventbus/integration/broker"
 	"github.com/seed-28af575d/eventbus/integration/journal"
 	"github.com/seed-28af575d/eventbus/integration/process"
+	"github.com/seed-28af575d/eventbus/rabbitbus"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
@@ -45,6 +46,9 @@ func openBus(s broker.Server, o busOptions) (bus eventbus.EventBus, closeClient 
 		c := redis.NewClient(options)
 		bus, err = redisbus.New(c, redisbus.Options{Options: o.Options, Prefix: o.prefix, Lease: o.lease})
 		return bus, c.Close, err
+	case broker.RabbitMQ:
+		bus, err = rabbitbus.New(rabbitbus.Options{Options: o.Options, URL: s.URL, Prefix: o.prefix})
+		return bus, func() error { return nil }, err
 	default:
 		return nil, nil, fmt.Errorf("no bus on %s yet", s.Kind)
 	}
@@ -99,9 +103,16 @@ const (
 	loadBatch      = 10               // events of one Publish
 	loadPublishing = 5 * time.Second  // the publish time-out
 	loadGrace      = 10 * time.Second // of the subscriber's end
-	loadRecovers   = 5 * time.Second  // for the bus to work again when a fault is over
 	loadPatience   = time.Minute      // for all to be handled when the faults are over
 )
+
+// recovers is how long the bus may take to work again when a fault is over.
+func recovers(k broker.Kind) time.Duration {
+	if k == broker.Redis {
+		return 5 * time.Second
+	}
+	return 15 * time.Second
+}
 
 func newLoad(t *testing.T, server broker.Server, o loadOptions) *load {
 	return &load{t: t, server: server, options: o.withDefaults(), dir: t.TempDir()}
