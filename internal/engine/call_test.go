@@ -43,17 +43,17 @@ func TestACallThatIsUnderWayIsNotUsedAgain(t *testing.T) {
 func TestATimeOutIsThatOfOneCall(t *testing.T) {
 	virtual(t, settings{options: eventbus.Options{PublishTimeout: 10 * time.Second}}, func(r *rig) {
 		for i := range 20 {
-			r.fake.answer(takes(9*time.Second, stored), takes(time.Duration(i)*time.Second, stored))
+			r.fake.answer(takes(5*time.Second, stored), takes(time.Duration(i)*time.Second, stored))
 			lone := r.publish(r.Context(), order("a", fmt.Sprint(i)))
 			waits := r.publish(r.Context(), order("b", fmt.Sprint(i)))
 			pass(time.Minute)
 			require.NoError(r, lone.err)
-			if i < 10 {
+			if i < 5 {
 				require.NoError(r, waits.err, i)
-			} else if i > 10 {
+			} else if i > 5 {
 				require.ErrorIs(r, waits.err, eventbus.ErrUnknown, i)
 			}
-			require.Equal(r, time.Duration(9+min(i, 10))*time.Second, waits.took, i)
+			require.Equal(r, time.Duration(5+min(i, 5))*time.Second, waits.took, i)
 		}
 	})
 }
