@@ -26,8 +26,8 @@ type Options struct {
 	Observer Observer
 	// Logger gets what no caller gets, rate-limited. Zero means slog.Default().
 	Logger *slog.Logger
-	// PublishTimeout bounds a Publish whose context has no earlier end, with its wait behind
-	// what others publish: what is being sent by then is unknown. Zero means 30 s.
+	// PublishTimeout bounds a Publish whose context has no earlier end, the wait behind what
+	// others publish included. What is being sent when it is over is unknown. Zero means 30 s.
 	PublishTimeout time.Duration
 	// Hold bounds how long an ordered subscriber waits in retries of one event
 	// before it is buried and later events of the aggregate go on. Zero means 2 min.

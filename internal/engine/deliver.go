@@ -71,11 +71,11 @@ func (r *remainder) note(errs []error) {
 		if len(errs) > 0 {
 			err = errs[i]
 		}
-		move, p := r.sent[at].To.Group != "", r.owner[at]
+		p := r.owner[at]
 		switch {
 		case errors.Is(err, ErrNotStored) && p.doubtful:
 			err = fmt.Errorf("%w: %w", errOvertaking, err)
-		case errors.Is(err, ErrNotStored), move && errors.Is(err, eventbus.ErrUnknown):
+		case errors.Is(err, ErrNotStored), r.sent[at].isMove() && errors.Is(err, eventbus.ErrUnknown):
 			r.left = append(r.left, at)
 		case errors.Is(err, eventbus.ErrUnknown):
 			p.doubtful = true

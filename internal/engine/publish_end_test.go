@@ -216,3 +216,39 @@ func TestTheTimeOutHoldsInTheQueue(t *testing.T) {
 		require.Equal(r, 9*time.Second, next.took)
 	})
 }
+
+// A move whose outcome is unknown is made again: it waits for what is being sent beyond its
+// time-out.
+func TestAMoveWaitsForItsOutcome(t *testing.T) {
+	virtual(t, settings{options: eventbus.Options{PublishTimeout: 10 * time.Second}}, func(r *rig) {
+		r.fake.answer(takes(5*time.Second, stored), takes(8*time.Second, stored))
+		moved := make(chan error, 2)
+		for range 2 {
+			go func() {
+				moved <- r.sender.move(r.Context(), Message{To: Address{Topic: "order", Group: "shop"}, Key: "a"})
+			}()
+			synctest.Wait()
+		}
+		pass(12 * time.Second)
+		require.Len(r, moved, 1)
+		pass(2 * time.Second)
+		require.Len(r, moved, 2)
+		require.NoError(r, errors.Join(<-moved, <-moved))
+		require.Len(r, r.fake.sent(), 2)
+	})
+}
+
+// What a bus that ends has stored is told so, also to who has waited behind others.
+func TestShutdownTellsWhatWasStoredAtTheEnd(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		r.fake.answer(takes(time.Second, stored), func(ctx context.Context, _ []Message) []error {
+			<-ctx.Done()
+			<-after(time.Second / 2)
+			return nil
+		})
+		one, two := r.publish(r.Context(), order("a", "1")), r.publish(r.Context(), order("a", "2"))
+		require.NoError(r, r.Shutdown(r.within(10*time.Second)))
+		synctest.Wait()
+		require.NoError(r, errors.Join(one.err, two.err))
+	})
+}

@@ -96,7 +96,8 @@ func (s *sender) through(ctx context.Context, c *call) []error {
 }
 
 // queue lets the parcels wait for their turn and be sent, as long as ctx and the publish
-// time-out let them. What is being sent by then is unknown, also where its batch goes on.
+// time-out let them. What is being sent by then is unknown; but a move, which would be made
+// again, has the time-out of its batch.
 func (s *sender) queue(ctx context.Context, c *call) {
 	c.alarm.set(&s.limits)
 	c.bound.begin(ctx, &s.limits) // of waiting for room
@@ -112,24 +113,16 @@ func (s *sender) queue(ctx context.Context, c *call) {
 	for _, p := range c.parcels {
 		p.shard.withdraw(p, why)
 	}
-	select {
-	case <-c.outcomes.done: // of all that was withdrawn
-	case <-c.patience(ctx):
+	if rang && !c.messages[0].isMove() {
 		c.abandon(why)
+		return
+	}
+	select {
+	case <-c.outcomes.done:
+	case <-ctx.Done():
+		c.abandon(ctx.Err())
 	}
 }
-
-// patience ends the wait for what is being sent when the time-out is over: at once, but for a
-// move only with its context, since one that is unknown is made again.
-func (c *call) patience(ctx context.Context) <-chan struct{} {
-	if c.messages[0].To.Group != "" {
-		return ctx.Done()
-	}
-	return over
-}
-
-// over has ended.
-var over = func() <-chan struct{} { ch := make(chan struct{}); close(ch); return ch }()
 
 // wait returns nil when all outcomes are known, or why the call waits no longer.
 func (s *sender) wait(ctx context.Context, c *call) error {

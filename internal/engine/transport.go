@@ -104,6 +104,10 @@ type Message struct {
 	Beyond bool
 }
 
+// isMove reports whether the message goes to one group, and may be sent again after an unknown
+// outcome.
+func (m *Message) isMove() bool { return m.To.Group != "" }
+
 // Receipt names a delivery to the source it came from.
 type Receipt struct {
 	N uint64
