@@ -57,7 +57,8 @@ type Skipped struct {
 	Event             DomainEvent
 }
 
-// Reconnected tells that a lost connection or source is back.
+// Reconnected tells that a lost connection or source is back: receiving and acknowledging each
+// tell for themselves.
 type Reconnected struct {
 	Group, Subscriber string // "" for the publishing side
 	Tries             int

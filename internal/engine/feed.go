@@ -19,6 +19,7 @@ type feed struct {
 	stir   chan struct{} // says that there is something to acknowledge
 	quit   chan struct{} // closed when the settler is to end
 	ended  chan struct{} // closed when it has ended
+	outage outage        // of acknowledging; the settler's own
 
 	// Guarded by s.mu:
 	flights   flights
@@ -68,7 +69,7 @@ func (f *feed) run() {
 		case s.receiving.Err() != nil:
 			return
 		default:
-			outage.begin(s, err)
+			outage.begin(s, "cannot receive", err)
 			s.bus.sleep(s.receiving, s.bus.pauseAfter(outage.tries))
 		}
 	}

@@ -6,16 +6,17 @@ import (
 	"github.com/seed-28af575d/eventbus"
 )
 
-// outage is a time in which a source does not answer.
+// outage is a time in which a source does not answer, to one who receives or to one who
+// acknowledges: these may be different connections.
 type outage struct {
 	tries int
 	since time.Time
 	err   error
 }
 
-func (o *outage) begin(s *subscription, err error) {
+func (o *outage) begin(s *subscription, what string, err error) {
 	o.note(s.bus.clock.Now(), err)
-	s.bus.notices.warn("cannot receive", s.group, failure(err))
+	s.bus.notices.warn(what, s.group, failure(err))
 }
 
 func (o *outage) note(now time.Time, err error) {

@@ -65,6 +65,11 @@ func TestAcksThatFailAreRepeated(t *testing.T) {
 		require.ElementsMatch(r, []uint64{1, 2, 3}, source.acks[3])
 		require.Equal(r, uint64(3), source.acks[3][2], "what failed goes first")
 		require.Contains(r, r.log.String(), `msg="eventbus: cannot acknowledge" error=boom`)
+		told := saw(r.seen, &r.seen.reconnected)
+		require.Len(r, told, 1, "by no read was it noticed")
+		require.Equal(r, 3, told[0].Tries)
+		require.ErrorIs(r, told[0].Err, errBoom)
+		require.Positive(r, told[0].Down)
 	})
 }
 

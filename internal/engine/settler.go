@@ -23,7 +23,7 @@ func (f *feed) settle() {
 	var stir <-chan struct{} = f.stir // or the end of a pause
 	stop := func() {}
 	defer func() { stop() }()
-	for failures := 0; ; {
+	for {
 		select {
 		case <-stir:
 			runtime.Gosched() // who else can run now may have something to acknowledge too
@@ -36,19 +36,18 @@ func (f *feed) settle() {
 			return
 		}
 		if err := f.flush(); err != nil {
-			failures++
-			stir, stop = f.s.bus.after(f.s.bus.pauseAfter(failures))
+			stir, stop = f.s.bus.after(f.s.bus.pauseAfter(f.outage.tries))
 			continue
 		}
-		failures, stir = 0, f.stir
+		stir = f.stir
 	}
 }
 
 // last acknowledges what is left, as long as anything can be settled.
 func (f *feed) last() {
 	s := f.s
-	for failures := 1; f.flush() != nil && s.settling.Err() == nil; failures++ {
-		s.bus.sleep(s.settling, s.bus.pauseAfter(failures))
+	for f.flush() != nil && s.settling.Err() == nil {
+		s.bus.sleep(s.settling, s.bus.pauseAfter(f.outage.tries))
 	}
 }
 
@@ -74,9 +73,10 @@ func (f *feed) flush() error {
 	}
 	f.acknowledged(acks, forgets, err)
 	if err != nil {
-		s.bus.notices.warn("cannot acknowledge", s.group, failure(err))
+		f.outage.begin(s, "cannot acknowledge", err)
 		return err
 	}
+	f.outage.over(s)
 	if len(forgets) > 0 {
 		f.erase(forgets)
 	}
