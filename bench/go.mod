@@ -7,6 +7,7 @@ replace github.com/seed-28af575d/eventbus => ../
 require (
 	github.com/ThreeDotsLabs/watermill v1.5.1
 	github.com/ThreeDotsLabs/watermill-redisstream v1.4.5
+	github.com/rabbitmq/amqp091-go v1.16.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/seed-28af575d/eventbus v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1

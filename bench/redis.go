@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -50,7 +49,7 @@ func newRedisSpace(ctx context.Context) (*redisSpace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisSpace{ctx: ctx, client: redis.NewClient(o), prefix: "bench-" + strings.ToLower(rand.Text()[:10])}, nil
+	return &redisSpace{ctx: ctx, client: redis.NewClient(o), prefix: newPrefix()}, nil
 }
 
 // stream is where the events are; that of the bus is named so by docs/wire-redis.md.
@@ -114,9 +113,7 @@ func permit() shape {
 // redisBus is the bus on Redis, as a user gets it.
 type redisBus struct {
 	*redisSpace
-	*busSide
-	shape shape
-	names int
+	*logBus
 }
 
 func (s shape) bus(ctx context.Context, l load.Load) (load.Log, error) {
@@ -129,21 +126,7 @@ func (s shape) bus(ctx context.Context, l load.Load) (load.Log, error) {
 		return nil, errors.Join(err, space.close())
 	}
 	side := &busSide{ctx: ctx, load: l, bus: bus, made: s.made, ids: eventIDs()}
-	return &redisBus{redisSpace: space, busSide: side, shape: s}, bus.Start(ctx)
-}
-
-func (b *redisBus) Subscribe(handle func(i int)) error {
-	b.names++
-	_, err := b.bus.Subscribe(b.busSide.ctx, eventbus.Subscriber{
-		Name:        fmt.Sprint("subscriber-", b.names),
-		Events:      []string{b.shape.made.Type},
-		Concurrency: b.load.Running,
-		Handler: eventbus.HandlerFunc(func(_ context.Context, e eventbus.DomainEvent) error {
-			handle(int(e.AggregateVersion))
-			return nil
-		}),
-	})
-	return err
+	return &redisBus{space, &logBus{busSide: side, shape: s}}, bus.Start(ctx)
 }
 
 func (b *redisBus) Stored() (int, error) { return b.stored(b.stream(b.shape.made.AggregateType)) }
