@@ -179,6 +179,35 @@ var listing = []test{
 		},
 	},
 	{
+		name:    "Letters/Trim",
+		promise: "Trimming deletes the oldest letters beyond the bounds, and reports each before; what its report refuses stays.",
+		needs:   []part{hasLetters},
+		run: func(k *kit) {
+			w := k.ward(order("a", 1), order("b", 2), order("c", 3), order("d", 4))
+			all := eventIDs(w.dead.list(dlq.Filter{}))
+			var told []string
+			report := func(l dlq.Letter) error {
+				if told = append(told, l.EventID); l.EventID == all[1] {
+					return errTest
+				}
+				return nil
+			}
+			n, err := w.dead.Trim(k.Context(), dlq.All, dlq.Bounds{Age: time.Hour, Length: 4, Report: report})
+			equal(k, "letters trimmed, where none are too many", fmt.Sprint(n, err), "0 <nil>")
+			n, err = w.dead.Trim(k.Context(), dlq.All, dlq.Bounds{Length: 1, Report: report})
+			k.is("trim", err, errTest)
+			equal(k, "letters trimmed, until it was refused", n, 1)
+			equal(k, "letters reported", told, all[:2])
+			n, err = w.dead.Trim(k.Context(), dlq.All, dlq.Bounds{Length: 2})
+			equal(k, "letters trimmed by length", fmt.Sprint(n, err), "1 <nil>")
+			equal(k, "letters left", eventIDs(w.dead.list(dlq.Filter{})), all[2:])
+			k.soon("letters trimmed by age", func() bool {
+				_, err = w.dead.Trim(k.Context(), dlq.All, dlq.Bounds{Age: time.Nanosecond})
+				return err == nil && w.dead.count(dlq.Filter{}) == 0
+			})
+		},
+	},
+	{
 		name:    "Letters/OwnGroupsOnly",
 		promise: "A queue shows and replays the letters of its own bus's groups, and no others.",
 		needs:   []part{hasLetters},

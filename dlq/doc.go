@@ -13,7 +13,7 @@
 //	mail := dlq.Filter{Subscriber: "mailer", Reason: dlq.Timeout}
 //	res, err := q.Replay(ctx, mail, dlq.ReplayOptions{DryRun: true}) // res.Matched letters, nothing changes
 //	res, err = q.Replay(ctx, mail, dlq.ReplayOptions{Limit: 100})
-//	n, err := q.Purge(ctx, dlq.Filter{Before: time.Now().AddDate(0, -1, 0)})
+//	n, err := q.Trim(ctx, dlq.All, dlq.Bounds{Age: 30 * 24 * time.Hour, Length: 10_000, Report: archive})
 //
 // # Promises
 //

@@ -41,8 +41,8 @@ type Filter struct {
 	all bool
 }
 
-// All selects every letter of the queue's groups, on purpose: [Queue.Replay] and
-// [Queue.Purge] take it where they refuse the zero Filter.
+// All selects every letter of the queue's groups, on purpose: [Queue.Replay],
+// [Queue.Purge] and [Queue.Trim] take it where they refuse the zero Filter.
 var All = Filter{all: true}
 
 // Match reports whether the filter, which is valid, selects the letter.
