@@ -2,7 +2,7 @@
 # Builds one image: build.sh NAME TAG RECIPE RELEASE. ensure.sh decides when.
 source "$(dirname "$0")/lib.sh"
 readonly name=$1 tag=$2 recipe=$3 release=$4
-readonly base=$BASE:$release
+base=$BASE:$release
 
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
@@ -39,6 +39,7 @@ cp -r "$name/." "$context"
 case $name in
 reaper) (cd .. && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$context/reaper" ./images/reaper) ;;
 kafka) base && jars ;;
+pika) base=$RABBITMQ ;;
 *) base ;;
 esac
 docker build --label "$LABEL=$recipe" --build-arg "BASE=$base" --build-arg "VERSION=${tag#*:}" -t "$tag" "$context" >"$log" 2>&1 ||

@@ -38,7 +38,7 @@ ensure() { # ensure NAME TAG [RELEASE of Debian that has this version]
 	if label=$(label_of "$tag"); then
 		[ -z "$label" ] && return            # not from here: the official one
 		[ "$label" = "$hash" ] && return     # built from this recipe
-	elif pull "$tag"; then
+	elif [[ $tag != eventbus-test/* ]] && pull "$tag"; then
 		return
 	fi
 	./build.sh "$name" "$tag" "$hash" "$release"
@@ -49,4 +49,5 @@ ensure reaper "$REAPER"
 ensure redis "$REDIS"
 ensure redis "$REDIS_OLD" bookworm
 ensure rabbitmq "$RABBITMQ"
+ensure pika "$PIKA"
 ensure kafka "$KAFKA"

@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 readonly REDIS=redis:8.0
 readonly REDIS_OLD=redis:7.0 # the oldest that the bus works with
 readonly RABBITMQ=rabbitmq:4.0-management
+readonly PIKA=eventbus-test/pika:1 # ours alone: RABBITMQ, and a Python client
 readonly KAFKA_VERSION=4.3.1
 readonly KAFKA=apache/kafka:$KAFKA_VERSION
 readonly REAPER=testcontainers/ryuk:0.14.0 # the one that testcontainers-go asks for, see go.mod
