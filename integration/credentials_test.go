@@ -14,76 +14,128 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/rabbitbus"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
 const password = "geheim"
 
-// TestRedisCredentialsUnderLoad that are revoked, or changed, while the bus works, and come
-// back: it is said at once and everywhere, without the password; the server is not beset; and
-// the bus goes on by itself.
-func TestRedisCredentialsUnderLoad(t *testing.T) {
-	for name, x := range map[string]struct{ revoke, restore string }{
-		"Revoked": {"off", "on"},
-		"Rotated": {"resetpass >anders", ">" + password},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := broker.Start(t, broker.Redis, broker.Options{})
-			u := &redisUser{t, redis.NewClient(&redis.Options{Addr: b.Addr})}
-			defer func() { require.NoError(t, u.admin.Close()) }()
-			u.set("on >" + password + " ~* &* +@all")
-			server := b.Server
-			server.URL = "redis://shop:" + password + "@" + b.Addr + "/0"
-			l := newLoad(t, server, loadOptions{lease: 30 * time.Second})
-			l.serve()
-			l.serve()
-			to := l.connect()
-			publish := func(from, until int) {
-				for i := from; i < until; i++ {
-					l.publishBatch(to, 0, i)
-					l.lasts(l.options.pace)
+// TestCredentialsUnderLoad that are revoked, or changed, while the bus works, and come back: it
+// is said at once and everywhere, without the password; the server is not beset; and the bus
+// goes on by itself.
+func TestCredentialsUnderLoad(t *testing.T) {
+	onEach(t, func(t *testing.T, k broker.Kind) {
+		for name, change := range map[string]func(u user){
+			"Revoked": user.revoke,
+			"Rotated": func(u user) { u.setPassword("anders") },
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				b := broker.Start(t, k, broker.Options{})
+				u := user{t, b}
+				u.add()
+				server := b.Server
+				_, rest, _ := strings.Cut(server.URL, b.Addr)
+				server.URL = scheme(k) + "://shop:" + password + "@" + b.Addr + rest
+				l := newLoad(t, server, loadOptions{lease: 30 * time.Second})
+				l.serve()
+				l.serve()
+				to := l.connect()
+				publish := func(from, until int) {
+					for i := from; i < until; i++ {
+						l.publishBatch(to, 0, i)
+						l.lasts(l.options.pace)
+					}
 				}
-			}
-			publish(0, 20)
-			l.soon("the load is handled", l.handles)
+				publish(0, 20)
+				l.soon("the load is handled", l.handles)
 
-			l.fault(func() { u.set(x.revoke) })
-			u.surfaced(l)
-			publish(20, 25)
-			if x.revoke == "off" || !testing.Short() {
-				u.notBeset(len(l.workers))
-			}
-			u.set(x.restore)
-			l.healed()
-			publish(25, 50)
-			require.NoError(t, l.judge().Err())
-			l.stop()
-			for _, text := range append(u.outputs(l), l.log.String()) {
-				require.NotContains(t, text, password)
-			}
-		})
-	}
+				l.fault(func() { change(u) })
+				u.surfaced(l)
+				publish(20, 25)
+				if name == "Revoked" || !testing.Short() {
+					u.notBeset(len(l.workers))
+				}
+				u.restore()
+				l.healed()
+				publish(25, 50)
+				require.NoError(t, l.judge().Err())
+				l.stop()
+				for _, text := range append(outputs(l), l.log.String()) {
+					require.NotContains(t, text, password)
+				}
+			})
+		}
+	})
 }
 
-// redisUser is the user "shop" of a server.
-type redisUser struct {
+func scheme(k broker.Kind) string {
+	if k == broker.Redis {
+		return "redis"
+	}
+	return "amqp"
+}
+
+// user is the user "shop" of a server.
+type user struct {
 	*testing.T
-	admin *redis.Client
+	at *broker.Broker
 }
 
-// set changes the user, and ends all of its connections.
-func (u *redisUser) set(rules string) {
+func (u user) redis() bool { return u.at.Kind == broker.Redis }
+
+func (u user) add() {
 	u.Helper()
-	args := []any{"ACL", "SETUSER", "shop"}
-	for _, rule := range strings.Fields(rules) {
-		args = append(args, rule)
+	if u.redis() {
+		u.set("on", ">"+password, "~*", "&*", "+@all")
+		return
 	}
-	require.NoError(u, u.admin.Do(u.Context(), args...).Err())
-	require.NoError(u, u.admin.Do(u.Context(), "CLIENT", "KILL", "USER", "shop").Err())
+	u.at.Exec("rabbitmqctl", "add_user", "shop", password)
+	u.at.Exec("rabbitmqctl", "set_permissions", "shop", ".*", ".*", ".*")
 }
 
-func (*redisUser) outputs(l *load) (texts []string) {
+// set changes the user of a Redis, and ends all of its connections.
+func (u user) set(rules ...string) {
+	u.Helper()
+	u.at.Exec(append([]string{"redis-cli", "ACL", "SETUSER", "shop"}, rules...)...)
+	u.at.Exec("redis-cli", "CLIENT", "KILL", "USER", "shop")
+}
+
+func (u user) revoke() {
+	u.Helper()
+	if u.redis() {
+		u.set("off")
+		return
+	}
+	u.at.Exec("rabbitmqctl", "clear_password", "shop")
+	u.disconnect()
+}
+
+func (u user) setPassword(to string) {
+	u.Helper()
+	if u.redis() {
+		u.set("resetpass", ">"+to)
+		return
+	}
+	u.at.Exec("rabbitmqctl", "change_password", "shop", to)
+	u.disconnect()
+}
+
+func (u user) disconnect() {
+	u.Helper()
+	u.at.Exec("rabbitmqctl", "close_all_user_connections", "shop", "by a test")
+}
+
+func (u user) restore() {
+	u.Helper()
+	if u.redis() {
+		u.set("on", "resetpass", ">"+password)
+		return
+	}
+	u.at.Exec("rabbitmqctl", "change_password", "shop", password)
+}
+
+func outputs(l *load) (texts []string) {
 	for _, w := range l.workers {
 		texts = append(texts, w.Output())
 	}
@@ -92,24 +144,28 @@ func (*redisUser) outputs(l *load) (texts []string) {
 
 // surfaced: whoever publishes is told, whoever asks for the health is told, and each process
 // that handles says so.
-func (u *redisUser) surfaced(l *load) {
+func (u user) surfaced(l *load) {
 	u.Helper()
+	refused := redisbus.ErrCredentials
+	if !u.redis() {
+		refused = rabbitbus.ErrCredentials
+	}
 	const soon, often = 10 * time.Second, 10 * time.Millisecond
 	require.Eventually(u, func() bool {
 		err := l.bus.Publish(u.Context(), anOrder("refused"))
 		require.NotContains(u, fmt.Sprint(err), password)
-		return errors.Is(err, redisbus.ErrCredentials) && errors.Is(err, eventbus.ErrRefused) && !errors.Is(err, eventbus.ErrUnknown)
+		return errors.Is(err, refused) && errors.Is(err, eventbus.ErrRefused) && !errors.Is(err, eventbus.ErrUnknown)
 	}, soon, often)
 	inspector, ok := l.bus.(eventbus.Inspector)
 	require.True(u, ok)
 	require.Eventually(u, func() bool {
 		err := inspector.Health(u.Context())
 		require.NotContains(u, fmt.Sprint(err), password)
-		return errors.Is(err, redisbus.ErrCredentials)
+		return errors.Is(err, refused)
 	}, soon, often)
 	require.Eventually(u, func() bool {
-		for _, text := range u.outputs(l) {
-			if !strings.Contains(text, redisbus.ErrCredentials.Error()) {
+		for _, text := range outputs(l) {
+			if !strings.Contains(text, refused.Error()) {
 				return false
 			}
 		}
@@ -117,22 +173,31 @@ func (u *redisUser) surfaced(l *load) {
 	}, soon, often)
 }
 
-// notBeset: while nobody publishes, each process tries less than once a second.
-func (u *redisUser) notBeset(processes int) {
+// notBeset: while nobody publishes, each process tries less than once a second. A try is one of
+// each of its connections, and Redis refuses two commands of it, HELLO and AUTH.
+func (u user) notBeset(processes int) {
 	u.Helper()
-	<-time.After(7 * time.Second)  // until the waits are as long as they get
-	const seconds, refusals = 5, 2 // of HELLO and of AUTH, for each attempt
+	<-time.After(7 * time.Second) // until the waits are as long as they get
+	const seconds, refusals = 5, 2
 	before := u.refused()
 	<-time.After(seconds * time.Second)
 	require.LessOrEqual(u, u.refused()-before, processes*seconds*refusals)
 }
 
 // refused counts the credentials that the server did not accept.
-func (u *redisUser) refused() int {
+func (u user) refused() int {
 	u.Helper()
-	_, rest, ok := strings.Cut(u.admin.Info(u.Context(), "stats").Val(), "acl_access_denied_auth:")
-	require.True(u, ok)
-	number, _, _ := strings.Cut(rest, "\r\n")
+	var text, before string
+	if u.redis() {
+		text = u.at.Exec("redis-cli", "INFO", "stats")
+		before = "acl_access_denied_auth:"
+	} else {
+		text = u.at.Exec("rabbitmqctl", "eval", `{_, _, _, N} = lists:keyfind(amqp091, 1, ets:tab2list(auth_attempt_metrics)), io:format("refused:~b~n", [N]).`)
+		before = "refused:"
+	}
+	_, rest, ok := strings.Cut(text, before)
+	require.True(u, ok, text)
+	number, _, _ := strings.Cut(strings.ReplaceAll(rest, "\r", ""), "\n")
 	n, err := strconv.Atoi(number)
 	require.NoError(u, err)
 	return n
@@ -141,8 +206,8 @@ func (u *redisUser) refused() int {
 // TestRedisFollowsTheProviderOfCredentials: a password that is changed in both places stops nothing.
 func TestRedisFollowsTheProviderOfCredentials(t *testing.T) {
 	r, b := alone(t, broker.Options{})
-	u := &redisUser{t, r.raw}
-	u.set("on >" + password + " ~* &* +@all")
+	u := user{t, b}
+	u.add()
 	var now atomic.Pointer[string]
 	change := func(to string) { now.Store(&to) }
 	change(password)
@@ -154,8 +219,8 @@ func TestRedisFollowsTheProviderOfCredentials(t *testing.T) {
 	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
 	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
 	change("anders")
-	u.set("resetpass >anders")
-	require.Eventually(t, func() bool { return bus.Publish(t.Context(), anOrder("2")) == nil }, time.Second, time.Millisecond)
-	require.Eventually(t, func() bool { return got.times()["2"] == 1 }, 5*time.Second, time.Millisecond)
+	u.setPassword("anders")
+	require.Eventually(t, func() bool { return bus.Publish(t.Context(), anOrder("2")) == nil }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return got.times()["2"] == 1 }, 10*time.Second, time.Millisecond)
 	require.NotContains(t, r.log.String(), redisbus.ErrCredentials.Error())
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,33 +59,79 @@ func TestRedisIsKilledUnderTheDemo(t *testing.T) {
 			require.NoError(t, err)
 			defer func() { require.NoError(t, client.Close()) }()
 
-			var out, told bytes.Buffer
-			demo := exec.CommandContext(t.Context(), command, "demo", "--bus", b.URL, "--orders", "2000", "--poison", c.poison, "--json")
-			demo.Stdout, demo.Stderr = &out, &told
-			require.NoError(t, demo.Start())
+			demo := startDemo(t, command, b.URL, "--orders", "2000", "--poison", c.poison)
 			require.Eventually(t, func() bool { return c.middle(t.Context(), client) }, time.Minute, 5*time.Millisecond)
 			b.Kill()
 			b.Start()
-			require.NoError(t, demo.Wait(), "%s%s", &told, &out)
-
-			var sums demoTotals
-			require.NoError(t, json.Unmarshal(out.Bytes(), &sums), "%s", &out)
-			t.Logf("%s", &out)
-			require.Greater(t, sums.Published, 17_000)
-			handled := 0
-			for _, n := range sums.Handled {
-				handled += n
-			}
-			require.Len(t, sums.Handled, 4)
-			require.Equal(t, 4*sums.Published+sums.Duplicates, handled)
-			require.Positive(t, sums.DeadLettered)
-			require.Equal(t, sums.DeadLettered, sums.Replayed)
-			require.Zero(t, sums.Lost, "lost")
-			require.Zero(t, sums.OrderViolations, "order violations")
-			require.Zero(t, sums.LeftInDLQ, "left in the DLQ")
+			demo.addsUp(17_000)
 			require.Zero(t, client.DBSize(t.Context()).Val(), "keys on the server")
 		})
 	}
+}
+
+// The sums of the demo add up where the server closes all of its connections in the middle, ten
+// times in the long form, and it leaves nothing behind.
+func TestRabbitClosesTheConnectionsOfTheDemo(t *testing.T) {
+	command := buildDemo(t)
+	b := broker.Start(t, broker.RabbitMQ, broker.Options{})
+	open := func() int { return strings.Count(b.Exec("rabbitmqctl", "-q", "list_connections", "name"), "->") }
+	orders := 4000
+	if testing.Short() {
+		orders = 1500
+	}
+	demo := startDemo(t, command, b.URL, "--orders", strconv.Itoa(orders))
+	for range scaledTimes(10) {
+		require.Eventually(t, func() bool { return open() >= 2 }, time.Minute, 5*time.Millisecond, "it publishes and consumes")
+		b.Exec("rabbitmqctl", "close_all_connections", "by a test")
+	}
+	require.False(t, demo.isOver(), "which was the middle")
+	demo.addsUp(orders * 8)
+	for _, what := range []string{"list_queues", "list_exchanges"} {
+		left := func() string { return b.Exec("rabbitmqctl", "-q", what, "name") }
+		// A lease that was cut off goes by itself.
+		require.Eventually(t, func() bool { return !strings.Contains(left(), "eventbus") }, 2*time.Minute, 100*time.Millisecond, what)
+	}
+}
+
+// demoRun is a demo that runs.
+type demoRun struct {
+	*testing.T
+	command   *exec.Cmd
+	out, told bytes.Buffer
+	over      chan error
+}
+
+func startDemo(t *testing.T, command, bus string, args ...string) *demoRun {
+	t.Helper()
+	d := &demoRun{T: t, over: make(chan error, 1)}
+	d.command = exec.CommandContext(t.Context(), command, append([]string{"demo", "--json", "--bus", bus}, args...)...)
+	d.command.Stdout, d.command.Stderr = &d.out, &d.told
+	require.NoError(t, d.command.Start())
+	go func() { d.over <- d.command.Wait() }()
+	return d
+}
+
+func (d *demoRun) isOver() bool { return len(d.over) > 0 }
+
+// addsUp waits for the end: nothing was lost, invented or left, of at least so many events.
+func (d *demoRun) addsUp(events int) {
+	d.Helper()
+	require.NoError(d, <-d.over, "%s%s", &d.told, &d.out)
+	var sums demoTotals
+	require.NoError(d, json.Unmarshal(d.out.Bytes(), &sums), "%s", &d.out)
+	d.Logf("%s", &d.out)
+	require.Greater(d, sums.Published, events)
+	handled := 0
+	for _, n := range sums.Handled {
+		handled += n
+	}
+	require.Len(d, sums.Handled, 4)
+	require.Equal(d, 4*sums.Published+sums.Duplicates, handled)
+	require.Positive(d, sums.DeadLettered)
+	require.Equal(d, sums.DeadLettered, sums.Replayed)
+	require.Zero(d, sums.Lost, "lost")
+	require.Zero(d, sums.OrderViolations, "order violations")
+	require.Zero(d, sums.LeftInDLQ, "left in the DLQ")
 }
 
 func buildDemo(t *testing.T) string {

@@ -31,10 +31,11 @@ var rows = []row{
 	{"BrokerKilled", loadOptions{events: 20_000}, false, func(l *load, b *broker.Broker) {
 		for _, percent := range []int{20, 50, 80} {
 			l.until(percent)
-			l.fault(b.Kill)
-			l.lasts(scaled(2 * time.Second))
-			b.Start()
-			l.healed()
+			l.through(func() {
+				l.fault(b.Kill)
+				l.lasts(scaled(2 * time.Second))
+				b.Start()
+			})
 		}
 	}},
 	{"BrokerPaused", loadOptions{events: 10_000}, false, func(l *load, b *broker.Broker) {
@@ -53,10 +54,11 @@ var rows = []row{
 	{"ConnectionsCut", loadOptions{events: 10_000}, true, func(l *load, b *broker.Broker) {
 		for _, percent := range []int{30, 70} {
 			l.until(percent)
-			l.fault(b.Proxy().Cut)
-			l.lasts(time.Second)
-			b.Proxy().Heal()
-			l.healed()
+			l.through(func() {
+				l.fault(b.Proxy().Cut)
+				l.lasts(time.Second)
+				b.Proxy().Heal()
+			})
 		}
 	}},
 	{"HalfOpen", loadOptions{events: 5_000}, true, func(l *load, b *broker.Broker) {
@@ -71,7 +73,7 @@ var rows = []row{
 		l.fault(b.Proxy().Freeze)
 		began := time.Now()
 		_ = l.workers[0].Stop() // with what it could not acknowledge
-		require.Less(l.t, time.Since(began), loadGrace+time.Second)
+		require.Less(l.t, time.Since(began), loadGrace+2*time.Second)
 		b.Proxy().Heal()
 		l.serve()
 	}},
@@ -110,8 +112,12 @@ var rows = []row{
 	}},
 }
 
+// inMemory is how long RabbitMQ keeps in memory alone that there is a new quorum queue, or its
+// first stream: a node that is killed before never finds them again; see docs/rabbitmq.md.
+const inMemory = 2 * time.Second
+
 func TestFaults(t *testing.T) {
-	for _, k := range []broker.Kind{broker.Redis} {
+	for _, k := range durable {
 		for _, row := range rows {
 			t.Run(k.String()+"/"+row.name, func(t *testing.T) {
 				t.Parallel()
@@ -123,6 +129,9 @@ func TestFaults(t *testing.T) {
 				l := newLoad(t, server, row.options)
 				l.serve()
 				l.serve()
+				if k == broker.RabbitMQ {
+					l.lasts(inMemory)
+				}
 				l.publish()
 				row.run(l, b)
 				require.NoError(t, l.judge().Err())

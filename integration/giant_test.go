@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
@@ -18,24 +18,29 @@ import (
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
-// TestRedisForeignGiants among a load: what is far beyond what the bus would publish is handled, or
+// TestForeignGiants among a load: what is far beyond what the bus would publish is handled, or
 // is a letter with all of its bytes, which can be replayed; once each, and nothing waits for it.
-func TestRedisForeignGiants(t *testing.T) {
-	t.Parallel()
-	b := broker.Start(t, broker.Redis, broker.Options{})
-	c, err := redisClient(b.Server, nil)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, c.Close()) }()
+func TestForeignGiants(t *testing.T) {
+	onEach(t, foreignGiants)
+}
+
+func foreignGiants(t *testing.T, k broker.Kind) {
+	b := broker.Start(t, k, broker.Options{})
+	f := newForeign(t, b.Server)
 	l := newLoad(t, b.Server, loadOptions{events: 500, pace: 20 * time.Millisecond, lease: 5 * time.Second})
 	l.serve()
 	l.serve()
 	l.publish()
-	const size = 20 << 20
+	size := giantSize(k)
 	refused, good := make([]byte, size), payload(1, size)
 	good[0] = 255
-	l.giant(c, "refused", refused)
-	l.giant(c, "good", good)
-	require.NoError(t, c.XAdd(t.Context(), &redis.XAddArgs{Stream: lossStream, Values: []any{"data", good}}).Err())
+	l.foreignEvent(f, "refused", refused)
+	l.foreignEvent(f, "good", good)
+	if k == broker.Redis {
+		f.entry([]any{"data", good})
+	} else {
+		f.message(amqp.Publishing{Body: good})
+	}
 	l.foreign++
 	require.NoError(t, l.judge().Err())
 	require.Len(t, l.running(), 2)
@@ -68,15 +73,12 @@ func TestRedisForeignGiants(t *testing.T) {
 	l.stop()
 }
 
-// giant appends an event of another producer, and writes it down as published.
-func (l *load) giant(c *redis.Client, id string, data []byte) {
-	l.t.Helper()
-	r := journal.Record{What: journal.Attempted, EventID: id, EventType: "order.created", AggregateType: "order", Sum: journal.Sum(data)}
-	require.NoError(l.t, l.written.Write(r))
-	values := []any{"ce", fmt.Sprintf(bare, id), "data", data}
-	require.NoError(l.t, c.XAdd(l.t.Context(), &redis.XAddArgs{Stream: lossStream, Values: values}).Err())
-	r.What = journal.Published
-	require.NoError(l.t, l.written.Write(r))
+// giantSize is far beyond what the bus publishes, and what the server takes.
+func giantSize(k broker.Kind) int {
+	if k == broker.RabbitMQ {
+		return 16<<20 - 1<<10 // its own limit is 16 MiB
+	}
+	return 20 << 20
 }
 
 // begunOnce: but for replays these events were handed to a handler once each, and no process went

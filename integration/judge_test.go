@@ -1,12 +1,18 @@
 package integration_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"strings"
+	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/integration/broker"
 	"github.com/seed-28af575d/eventbus/integration/journal"
 	"github.com/seed-28af575d/eventbus/integration/oracle"
 )
@@ -18,10 +24,75 @@ type span struct {
 	why      string
 }
 
+// recovers is how long the bus may take to work again when a fault is over. In the short form
+// it shares the processors with other tests, and with their servers.
+func recovers(k broker.Kind) time.Duration {
+	r := 15 * time.Second
+	if k == broker.Redis {
+		r = 5 * time.Second
+	}
+	if testing.Short() {
+		r *= 2
+	}
+	return r
+}
+
 // healed says that a fault is over: the bus works again within its time.
 func (l *load) healed() {
 	now := time.Now()
 	l.spans = append(l.spans, span{now, now.Add(recovers(l.server.Kind)), now, "after a fault"})
+}
+
+// fewWait is less than what is handled in a moment.
+const fewWait = 100
+
+// through lets a fault come and pass, and waits until the bus works again: the next would come
+// too early. What is published meanwhile is on top of the load, and little, and what was published
+// before is handled by then: how long a busy machine takes for it is no matter of the fault.
+func (l *load) through(f func()) {
+	l.t.Helper()
+	before := l.published.Load()
+	l.onAndOn.Store(true)
+	l.soon("what was published is handled", func() bool { return l.backlog() < fewWait })
+	f()
+	l.healed()
+	again := l.spans[len(l.spans)-1]
+	var first []eventbus.DomainEvent // to be stored again
+	for ; !l.handlesAny(first); l.lasts(50 * time.Millisecond) {
+		if batch := l.stored.Load(); len(first) == 0 && batch != nil && batch.began.After(again.fresh) {
+			first = batch.events
+		}
+		require.False(l.t, time.Now().After(again.to), "the bus does not work again")
+	}
+	l.onTop.Add(l.published.Load() - before)
+	l.onAndOn.Store(false)
+}
+
+// handlesAny reports whether any of the events was handled. It is quicker than to read the
+// journals, which would hold up what publishes here.
+func (l *load) handlesAny(events []eventbus.DomainEvent) bool {
+	l.t.Helper()
+	if len(events) == 0 {
+		return false
+	}
+	for _, path := range l.paths {
+		if !strings.HasSuffix(path, "serve") {
+			continue
+		}
+		b, err := os.ReadFile(path)
+		require.NoError(l.t, err)
+		for line := range bytes.Lines(b) {
+			if !bytes.Contains(line, []byte(`"what":"handled"`)) {
+				continue
+			}
+			for _, e := range events {
+				if bytes.Contains(line, []byte(e.ID)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // works says that the bus must have worked since from, under whatever fault.

@@ -47,11 +47,19 @@ func openBus(s broker.Server, o busOptions) (bus eventbus.EventBus, closeClient 
 		bus, err = redisbus.New(c, redisbus.Options{Options: o.Options, Prefix: o.prefix, Lease: o.lease})
 		return bus, c.Close, err
 	case broker.RabbitMQ:
-		bus, err = rabbitbus.New(rabbitbus.Options{Options: o.Options, URL: s.URL, Prefix: o.prefix})
+		bus, err = rabbitbus.New(rabbitbus.Options{Options: o.Options, URL: s.URL, Addrs: addrsOf(s), Prefix: o.prefix})
 		return bus, func() error { return nil }, err
 	default:
 		return nil, nil, fmt.Errorf("no bus on %s yet", s.Kind)
 	}
+}
+
+// addrsOf are the nodes of a server that is a cluster; one is in the URL.
+func addrsOf(s broker.Server) []string {
+	if addrs := strings.Split(s.Addr, ","); len(addrs) > 1 {
+		return addrs
+	}
+	return nil
 }
 
 // load is a run with publishers in the test's process and subscribers in others, under
@@ -72,7 +80,16 @@ type load struct {
 	written    *journal.Journal // of the publishers
 	log        lockedBuffer     // of their bus
 	publishing sync.WaitGroup
-	published  atomic.Int64 // events, whatever came of it
+	published  atomic.Int64           // events, whatever came of it
+	onTop      atomic.Int64           // of them, those that the load does not count
+	onAndOn    atomic.Bool            // publishing does not end
+	stored     atomic.Pointer[stored] // the last batch that was
+}
+
+// stored is a batch whose Publish returned nil.
+type stored struct {
+	began  time.Time
+	events []eventbus.DomainEvent
 }
 
 // loadOptions say what is unlike the load of which there is most. Zeros mean that.
@@ -105,14 +122,6 @@ const (
 	loadGrace      = 10 * time.Second // of the subscriber's end
 	loadPatience   = time.Minute      // for all to be handled when the faults are over
 )
-
-// recovers is how long the bus may take to work again when a fault is over.
-func recovers(k broker.Kind) time.Duration {
-	if k == broker.Redis {
-		return 5 * time.Second
-	}
-	return 15 * time.Second
-}
 
 func newLoad(t *testing.T, server broker.Server, o loadOptions) *load {
 	return &load{t: t, server: server, options: o.withDefaults(), dir: t.TempDir()}
@@ -208,12 +217,25 @@ func (l *load) publish() {
 	}
 	for p := range loadPublishers {
 		l.publishing.Go(func() {
-			for i := cmp.Or(p, loadPublishers); i < l.options.events/loadBatch && l.t.Context().Err() == nil; i += loadPublishers {
+			for i := cmp.Or(p, loadPublishers); l.goesOn(i) && l.t.Context().Err() == nil; i += loadPublishers {
 				l.publishBatch(to, p, i)
-				l.lasts(l.options.pace)
+				l.lasts(l.pace())
 			}
 		})
 	}
+}
+
+// pace is how long a publisher waits between two batches.
+func (l *load) pace() time.Duration {
+	if l.onAndOn.Load() {
+		return max(l.options.pace, 100*time.Millisecond)
+	}
+	return l.options.pace
+}
+
+// goesOn reports whether the batch is to be published.
+func (l *load) goesOn(batch int) bool {
+	return l.onAndOn.Load() || int64(batch*loadBatch) < int64(l.options.events)+l.onTop.Load()
 }
 
 // handles reports whether anything was handed to a handler.
@@ -233,7 +255,10 @@ func (l *load) publishBatch(to eventbus.EventBus, publisher, batch int) (events 
 		aggregate := fmt.Sprintf("a%d-%d", publisher, n%(loadAggregates/loadPublishers))
 		events[i] = eventbus.NewRaw("order.created", aggregate, "application/octet-stream", payload(n, l.options.size))
 	}
-	_ = to.Publish(l.t.Context(), events...)
+	began := time.Now()
+	if err := to.Publish(l.t.Context(), events...); err == nil {
+		l.stored.Store(&stored{began, events})
+	}
 	l.published.Add(loadBatch)
 	return events
 }
@@ -259,5 +284,5 @@ func (l *load) lasts(d time.Duration) {
 func (l *load) until(percent int) {
 	l.t.Helper()
 	n := int64(l.options.events) * int64(percent) / 100
-	require.Eventually(l.t, func() bool { return l.published.Load() >= n }, 5*time.Minute, 5*time.Millisecond)
+	require.Eventually(l.t, func() bool { return l.published.Load()-l.onTop.Load() >= n }, 5*time.Minute, 5*time.Millisecond)
 }

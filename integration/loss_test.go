@@ -56,7 +56,7 @@ func TestRedisLosesEverything(t *testing.T) {
 			require.Eventually(t, func() bool {
 				groups, err := c.XInfoGroups(t.Context(), lossStream).Result()
 				return err == nil && len(groups) == 1
-			}, 2*time.Second, time.Millisecond, "the group is not made again")
+			}, 5*time.Second, time.Millisecond, "the group is not made again") // two, were there nothing else to do
 			l.healed()
 			l.lost(harmed)
 			for _, w := range l.workers {

@@ -4,22 +4,22 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/integration/broker"
-	"github.com/seed-28af575d/eventbus/integration/journal"
 )
 
-// poison is what another producer may write into a stream and nobody can read, by kind: names
-// and values of an entry.
-var poison = map[string][]string{
+// redisPoison is what another producer may write into a stream and nobody can read: names and
+// values of an entry.
+var redisPoison = map[string][]string{
 	"no headers":           {"data", `{"total":1}`},
 	"nothing of ours":      {"hello", "world"},
 	"empty headers":        {"ce", "", "data", "{}"},
@@ -34,58 +34,124 @@ var poison = map[string][]string{
 	"name and value bytes": {"\xff\x00", "\x00\xff", "data", "\xff"},
 }
 
-// bare is legal: a CloudEvent without a payload.
-const bare = `{"specversion":"1.0","id":%q,"type":"order.created","source":"/x"}`
+// rabbitPoison is that for an exchange.
+var rabbitPoison = func() map[string]amqp.Publishing {
+	attributes := func(without string, changes amqp.Table) amqp.Table {
+		h := amqp.Table{
+			"cloudEvents_specversion": "1.0", "cloudEvents_id": "p", "cloudEvents_type": "order.created", "cloudEvents_source": "/x",
+		}
+		delete(h, "cloudEvents_"+without)
+		maps.Copy(h, changes)
+		return h
+	}
+	const structured = "application/cloudevents+json"
+	return map[string]amqp.Publishing{
+		"no headers":           {Body: []byte(`{"total":1}`)},
+		"nothing at all":       {},
+		"nothing of ours":      {Headers: amqp.Table{"hello": "world", "n1": int64(1), "yes": true}},
+		"another version":      {Headers: attributes("", amqp.Table{"cloudEvents_specversion": "7.0"})},
+		"no ID":                {Headers: attributes("id", nil)},
+		"no type":              {Headers: attributes("type", nil)},
+		"lists and tables":     {Headers: attributes("id", amqp.Table{"list": []any{"a", "b"}, "table": amqp.Table{"a": "b"}})},
+		"payload not JSON":     {Headers: attributes("", nil), ContentType: "application/json", Body: []byte(`{"total":`)},
+		"payload bytes":        {Headers: attributes("", nil), ContentType: "application/json", Body: []byte("\xff\x00\xff")},
+		"name and value bytes": {Headers: amqp.Table{"\xff\x00": "\x00\xff"}, Body: []byte("\xff")},
+		"structured not JSON":  {ContentType: structured, Body: []byte(`{"specversion":`)},
+		"structured a list":    {ContentType: structured, Body: []byte(`[1,2]`)},
+	}
+}()
 
-// TestRedisPoison of another producer, among a load: each entry is one letter with its bytes, what
-// is legal is handled, and neither holds anything up.
-func TestRedisPoison(t *testing.T) {
-	t.Parallel()
-	b := broker.Start(t, broker.Redis, broker.Options{})
-	c, err := redisClient(b.Server, nil)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, c.Close()) }()
-	l := newLoad(t, b.Server, loadOptions{events: 1000, pace: 20 * time.Millisecond})
-	l.serve()
-	l.serve()
-	l.publish()
-	want := map[string]int{}
-	each := scaledTimes(17)
-	for i := range each {
-		for _, fields := range poison {
-			l.foreign++
-			want[entryText(fields)]++
-			require.NoError(t, c.XAdd(t.Context(), &redis.XAddArgs{Stream: lossStream, Values: fields}).Err())
+// poison publishes one of each, and returns what the letters must have kept of them.
+func (f *foreign) poison(round int) (texts []string) {
+	f.Helper()
+	if f.redis != nil {
+		for _, fields := range redisPoison {
+			f.entry(fields)
+			texts = append(texts, entryText(fields))
 		}
-		l.legal(c, fmt.Sprint("bare-", i))
+		return texts
 	}
-	require.NoError(t, l.judge().Err())
-	got := map[string]int{}
-	letters := l.letters()
-	for i := range letters {
-		if x := &letters[i]; x.EventID == "" {
-			require.Equal(t, dlq.Undecodable, x.Reason)
-			require.Zero(t, x.Attempts)
-			require.NotEmpty(t, x.Errors)
-			got[letterText(t, x)]++
+	for _, p := range rabbitPoison {
+		p.Headers = maps.Clone(p.Headers)
+		if p.Headers == nil {
+			p.Headers = amqp.Table{}
 		}
+		p.Headers["round"] = fmt.Sprint(round) // what is alike in everything is one letter
+		f.message(p)
+		texts = append(texts, messageText(f.T, p))
 	}
-	require.Equal(t, want, got)
-	l.soon("everything is acknowledged", func() bool {
-		groups, err := c.XInfoGroups(t.Context(), lossStream).Result()
-		return err == nil && groups[0].Pending == 0 && groups[0].Lag == 0
-	})
-	l.stop()
+	return texts
 }
 
-// legal appends an event without a payload, and writes it down as published.
-func (l *load) legal(c *redis.Client, id string) {
+// TestPoison of another producer, among a load: each message is one letter with its bytes, what
+// is legal is handled, and neither holds anything up.
+func TestPoison(t *testing.T) {
+	onEach(t, func(t *testing.T, k broker.Kind) {
+		b := broker.Start(t, k, broker.Options{})
+		f := newForeign(t, b.Server)
+		l := newLoad(t, b.Server, loadOptions{events: 1000, pace: 20 * time.Millisecond})
+		l.serve()
+		l.serve()
+		l.publish()
+		want := map[string]int{}
+		for i := range scaledTimes(17) {
+			for _, text := range f.poison(i) {
+				l.foreign++
+				want[text]++
+			}
+			l.foreignEvent(f, fmt.Sprint("bare-", i), nil)
+		}
+		require.NoError(t, l.judge().Err())
+		got := map[string]int{}
+		letters := l.letters()
+		for i := range letters {
+			if x := &letters[i]; x.EventID == "" {
+				require.Equal(t, dlq.Undecodable, x.Reason)
+				require.Zero(t, x.Attempts)
+				require.NotEmpty(t, x.Errors)
+				got[letterText(t, x)]++
+			}
+		}
+		require.Equal(t, want, got)
+		l.soon("everything is acknowledged", func() bool { return l.backlog() == 0 })
+		l.stop()
+		require.Zero(t, l.backlog(), "what was not acknowledged came back")
+	})
+}
+
+// backlog is what waits for the group, or is under way, as far as the server tells.
+func (l *load) backlog() int {
 	l.t.Helper()
-	r := journal.Record{What: journal.Attempted, EventID: id, EventType: "order.created", AggregateType: "order", Sum: journal.Sum(nil)}
-	require.NoError(l.t, l.written.Write(r))
-	require.NoError(l.t, c.XAdd(l.t.Context(), &redis.XAddArgs{Stream: lossStream, Values: []string{"ce", fmt.Sprintf(bare, id)}}).Err())
-	r.What = journal.Published
-	require.NoError(l.t, l.written.Write(r))
+	g, err := l.bus.(eventbus.Inspector).Group(l.t.Context(), loadGroup+"."+loadName)
+	require.NoError(l.t, err)
+	return g.Lag + max(g.Pending, 0)
+}
+
+// messageText is all that a message says.
+func messageText(t *testing.T, p amqp.Publishing) string {
+	t.Helper()
+	header := map[string]string{}
+	if p.ContentType != "" {
+		header["ce_datacontenttype"] = p.ContentType
+	}
+	for name, value := range p.Headers {
+		text, ok := value.(string)
+		switch v := value.(type) {
+		case []any, amqp.Table:
+			plain, err := json.Marshal(v)
+			require.NoError(t, err)
+			text = string(plain)
+		default:
+			if !ok {
+				text = fmt.Sprint(v)
+			}
+		}
+		if rest, ok := strings.CutPrefix(name, "cloudEvents_"); ok {
+			name = "ce_" + rest
+		}
+		header[name] = text
+	}
+	return fmt.Sprintf("%q %q", header, p.Body)
 }
 
 // entryText is all that an entry says: the headers are attributes where they can be told apart,

@@ -47,6 +47,9 @@ const (
 	rawEvents     = 3000
 	rawAggregates = 50
 	kills         = 3
+
+	// What a drain does in the middle of its first batch.
+	goesOn, stays = "goes on", "stays there"
 )
 
 // rawRun publishes while the drain is killed three times and the broker once, and judges.
@@ -58,10 +61,10 @@ func rawRun(t *testing.T, manner string) oracle.Report {
 
 	dir := t.TempDir()
 	paths := []string{filepath.Join(dir, "publisher")}
-	start := func() *process.Worker {
+	start := func(then string) *process.Worker {
 		paths = append(paths, filepath.Join(dir, "drain-"+strconv.Itoa(len(paths))))
 		w := process.Start(t, process.Spec{Role: "drain", Args: process.Args{
-			"addr": b.Addr, "file": paths[len(paths)-1], "manner": manner,
+			"addr": b.Addr, "file": paths[len(paths)-1], "manner": manner, "then": then,
 		}})
 		w.Ready() // in the middle of a batch
 		return w
@@ -69,12 +72,13 @@ func rawRun(t *testing.T, manner string) oracle.Report {
 
 	published := make(chan error, 1)
 	go func(path string) { published <- publishRaw(t.Context(), c, path) }(paths[0])
-	for range kills {
-		start().Kill()
+	start(stays).Kill()
+	for range kills - 1 { // which may be between two batches by then
+		start(goesOn).Kill()
 	}
 	b.Kill()
 	b.Start()
-	last := start()
+	last := start(goesOn)
 	require.NoError(t, <-published)
 	require.Eventually(t, func() bool {
 		groups, err := c.XInfoGroups(t.Context(), stream).Result()
@@ -143,7 +147,7 @@ func drain(ctx context.Context, args process.Args) (err error) {
 		if len(entries) == 0 {
 			from = ">" // nothing left of the one before
 		}
-		if err := handleRaw(ctx, c, j, entries, args["manner"]); err != nil {
+		if err := handleRaw(ctx, c, j, entries, args); err != nil {
 			return err
 		}
 	}
@@ -163,9 +167,10 @@ func read(ctx context.Context, c *redis.Client, from string) ([]redis.XMessage, 
 	return streams[0].Messages, nil
 }
 
-func handleRaw(ctx context.Context, c *redis.Client, j *journal.Journal, entries []redis.XMessage, manner string) error {
+func handleRaw(ctx context.Context, c *redis.Client, j *journal.Journal, entries []redis.XMessage, args process.Args) error {
+	careless := args["manner"] == "careless"
 	for i, entry := range entries {
-		if manner == "careless" && i == 0 {
+		if careless && i == 0 {
 			if err := ack(ctx, c, entries...); err != nil {
 				return err
 			}
@@ -180,13 +185,17 @@ func handleRaw(ctx context.Context, c *redis.Client, j *journal.Journal, entries
 		}
 		if i == batch/2 {
 			process.Ready(ctx)
+			if args["then"] == stays {
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
 		}
 		r.What, r.Began, r.Time = journal.Handled, time.Now().UnixNano(), 0
 		if err := j.Write(r); err != nil {
 			return err
 		}
 	}
-	if manner == "careless" {
+	if careless {
 		return nil
 	}
 	return ack(ctx, c, entries...)

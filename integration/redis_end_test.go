@@ -2,11 +2,9 @@ package integration_test
 
 import (
 	"context"
-	"errors"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,39 +45,6 @@ func TestRedisShutdownInTime(t *testing.T) {
 	}
 }
 
-// TestRedisShutdownDuringABurst: each Publish returns, with what happened.
-func TestRedisShutdownDuringABurst(t *testing.T) {
-	r := shared(t)
-	burst := scaledTimes(10_000)
-	for round := range max(5, scaledTimes(20)) {
-		bus := r.bus(r.raw, redisbus.Options{})
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		stored := 0
-		for p := range 64 {
-			wg.Go(func() {
-				for i := 0; ; i++ {
-					err := bus.Publish(t.Context(), anOrder(strconv.Itoa(round)+"-"+strconv.Itoa(p)+"-"+strconv.Itoa(i)))
-					if err != nil {
-						if !errors.Is(err, eventbus.ErrClosed) {
-							t.Errorf("publish: %v", err)
-						}
-						return
-					}
-					mu.Lock()
-					stored++
-					mu.Unlock()
-				}
-			})
-		}
-		require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return stored >= burst }, time.Minute, time.Millisecond)
-		require.NoError(t, bus.Shutdown(t.Context()))
-		wg.Wait()
-		require.EqualValues(t, stored, r.raw.XLen(t.Context(), r.stream()).Val())
-		require.NoError(t, r.raw.Del(t.Context(), r.stream()).Err())
-	}
-}
-
 // TestRedisLeavesNothingBehind: goroutines here, connections and consumers there.
 func TestRedisLeavesNothingBehind(t *testing.T) {
 	r, _ := alone(t, broker.Options{})
@@ -110,39 +75,4 @@ func TestRedisLeavesNothingBehind(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, consumers)
 	require.Zero(t, r.raw.ZCard(t.Context(), r.at.Prefix+":members:shop.mailer").Val())
-}
-
-// TestRedisBeginsBehindTheBus: what cannot subscribe yet can later, on the same bus, and is
-// subscribed then once and as a whole.
-func TestRedisBeginsBehindTheBus(t *testing.T) {
-	t.Parallel()
-	r, b := alone(t, broker.Options{})
-	b.Stop()
-	bus := r.bus(r.raw, redisbus.Options{})
-	got := &handled{}
-	s := eventbus.Subscriber{Name: "mailer", Events: []string{"order.*"}, Handler: got}
-	subscribe := func() error { _, err := bus.Subscribe(t.Context(), s); return err }
-	began := time.Now()
-	require.Error(t, subscribe())
-	require.Error(t, bus.Start(t.Context()))
-	require.Less(t, time.Since(began), 5*time.Second, "it fails fast")
-	for comes := time.Now().Add(scaled(30 * time.Second)); time.Now().Before(comes); {
-		<-time.After(100 * time.Millisecond)
-		require.Error(t, subscribe())
-	}
-	b.Start()
-	require.Eventually(t, func() bool { return subscribe() == nil }, 5*time.Second, 10*time.Millisecond)
-	require.ErrorIs(t, subscribe(), eventbus.ErrDuplicate)
-	require.NoError(t, bus.Start(t.Context()))
-	for i := range 100 {
-		require.NoError(t, bus.Publish(t.Context(), anOrder(strconv.Itoa(i))))
-	}
-	require.Eventually(t, func() bool { return len(got.times()) == 100 }, 10*time.Second, time.Millisecond)
-	for id, n := range got.times() {
-		require.Equal(t, 1, n, id)
-	}
-	consumers, err := r.raw.XInfoConsumers(t.Context(), r.stream(), "shop.mailer").Result()
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(consumers), sourcesOfATopic)
-	require.EqualValues(t, 1, r.raw.ZCard(t.Context(), r.at.Prefix+":members:shop.mailer").Val())
 }

@@ -19,6 +19,9 @@ const (
 	rabbitAPI = "EVENTBUS_TEST_RABBITMQ_API"
 )
 
+// Pika is the image of a RabbitMQ that has a Python client too.
+const Pika = "eventbus-test/pika:1"
+
 type rabbitProtocol struct{}
 
 func (rabbitProtocol) name() string     { return "RabbitMQ" }

@@ -52,7 +52,9 @@ func launch(spec Spec) (*child, error) {
 	}
 	c := &child{spec: spec, heard: newHeard(), done: make(chan struct{})}
 	c.cmd = exec.Command(self, "-test.run=^$") // a binary without Work runs nothing, instead of everything
-	c.cmd.Env = append(os.Environ(), envRole+"="+spec.Role, envArgs+"="+string(args), envGrace+"="+spec.grace().String())
+	c.cmd.Env = append(os.Environ(), envRole+"="+spec.Role, envArgs+"="+string(args), envGrace+"="+spec.grace().String(),
+		// A program with the race detector sleeps for a second before it exits, by default.
+		"GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
 	c.cmd.WaitDelay = 5 * time.Second // for what the worker has started and left behind, with its output
 	c.cmd.SysProcAttr = apart()
