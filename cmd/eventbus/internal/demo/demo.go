@@ -115,7 +115,7 @@ func (d *demo) open(ctx context.Context) error {
 	d.bus = bus
 	if d.config.Stall == 0 {
 		d.config.Stall = defaultStall
-		if _, remote := bus.(*onRedis); remote {
+		if _, remote := bus.(*onServer); remote {
 			d.config.Stall = remoteStall
 		}
 	}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strconv"
 	"sync"
@@ -192,7 +193,7 @@ func (f *feed) bury(d delivery, err error) {
 		ID: f.Name + strconv.Itoa(f.buried), Group: f.Group, Subscriber: f.Name, Replays: d.replays,
 		Reason: dlq.HandlerError, Errors: []string{err.Error()}, EventID: d.ID, Type: d.Type, Event: d.DomainEvent,
 	})
-	f.bus.options.Observer.Buried(eventbus.Buried{Subscriber: f.Name, Event: d.DomainEvent, Err: err})
+	f.bus.options.Observer.Buried(eventbus.Buried{Subscriber: f.Name, Event: d.DomainEvent, LetterID: rand.Text(), Err: err})
 }
 
 func (b *fakeBus) DeadLetters() *dlq.Queue {

@@ -30,8 +30,8 @@ type tally struct {
 	surplus    int // of those, the ones that no trouble explains
 	strangers  int // calls with an event that is not in the register
 	retried    int
-	buried     int
-	settled    int // distinct events that were handled or buried
+	buried     map[string]bool // letters, of which one may be told of again when the connection was lost
+	settled    int             // distinct events that were handled or buried
 }
 
 type mark struct {
@@ -43,7 +43,7 @@ type mark struct {
 func newLedger(r *register, subscribers []string) *ledger {
 	l := &ledger{register: r, trouble: newTrouble(), tallies: map[string]*tally{}, changed: make(chan struct{}, 1)}
 	for _, name := range subscribers {
-		l.tallies[name] = &tally{}
+		l.tallies[name] = &tally{buried: map[string]bool{}}
 	}
 	return l
 }
@@ -130,7 +130,7 @@ func (l *ledger) observer() eventbus.Observer {
 			}
 		},
 		Buried: func(b eventbus.Buried) {
-			l.settle(b.Subscriber, &b.Event, func(t *tally) { t.buried++ })
+			l.settle(b.Subscriber, &b.Event, func(t *tally) { t.buried[b.LetterID] = true })
 		},
 		Skipped: func(s eventbus.Skipped) { l.settle(s.Subscriber, &s.Event, func(*tally) {}) },
 		Reconnected: func(r eventbus.Reconnected) {

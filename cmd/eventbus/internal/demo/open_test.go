@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"net"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -21,4 +22,15 @@ func TestTheServerSaysWhatIsWrong(t *testing.T) {
 	server.Close()
 	_, err = open(eventbus.Options{})
 	require.ErrorContains(t, err, "does not answer; start it, or give another address")
+}
+
+func TestNoServerIsThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	open, err := OpenURL("amqp://shop:falsch@" + l.Addr().String())
+	require.NoError(t, err)
+	_, err = open(eventbus.Options{Group: "demo"})
+	require.ErrorContains(t, err, "the RabbitMQ of --bus does not answer; start it, or give another address")
+	require.NotContains(t, err.Error(), "falsch")
 }

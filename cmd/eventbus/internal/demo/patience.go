@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/rabbitbus"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
 
@@ -71,6 +72,7 @@ func lasting(err error) bool {
 	for _, reason := range []error{
 		eventbus.ErrInvalid, eventbus.ErrClosed, eventbus.ErrFull,
 		redisbus.ErrPermission, redisbus.ErrCredentials, redisbus.ErrWrongType, redisbus.ErrVersion,
+		rabbitbus.ErrPermission, rabbitbus.ErrCredentials, rabbitbus.ErrVHost, rabbitbus.ErrTopology,
 	} {
 		if errors.Is(err, reason) {
 			return true

@@ -44,7 +44,7 @@ func (d *demo) subscribersText() string {
 	rows := [][]string{{"subscriber", "handled", "retried", "dead letters"}}
 	for _, name := range subscriberNames() {
 		d.ledger.tallies[name].update(func(t *tally) {
-			rows = append(rows, []string{name, number(t.handled), number(t.retried), number(t.buried)})
+			rows = append(rows, []string{name, number(t.handled), number(t.retried), number(len(t.buried))})
 		})
 	}
 	return table(rows)

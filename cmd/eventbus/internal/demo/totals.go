@@ -74,7 +74,7 @@ func (l *ledger) sum(dead deadSet) (Totals, facts) {
 		part.update(func(y *tally) {
 			t.Handled[name] = y.handled
 			t.Retried += y.retried
-			t.DeadLettered += y.buried
+			t.DeadLettered += len(y.buried)
 			t.Duplicates += y.duplicates
 			t.Lost += y.lost(l.stored, dead[name])
 			f.confirmed[name], f.repeated[name] = y.confirmed, y.duplicates

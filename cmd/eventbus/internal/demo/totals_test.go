@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus"
 )
 
 // sums are those of a good run of ten events with two letters.
@@ -115,6 +117,16 @@ func TestLedgerLooksAtTheBeginningOfACall(t *testing.T) {
 	require.Zero(t, l.unexplained())
 	l.handled(l.begin("a"), 0)
 	require.Equal(t, 1, l.unexplained())
+}
+
+// A letter whose event came again after its connection was lost is told of twice.
+func TestLedgerCountsALetterOnce(t *testing.T) {
+	l := newLedger(newRegister(), []string{"a"})
+	for _, id := range []string{"one", "two", "one"} {
+		l.observer().Buried(eventbus.Buried{Subscriber: "a", LetterID: id})
+	}
+	totals, _ := l.sum(deadSet{})
+	require.Equal(t, 2, totals.DeadLettered)
 }
 
 func TestVerdict(t *testing.T) {
