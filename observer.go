@@ -58,7 +58,7 @@ type Skipped struct {
 }
 
 // Reconnected tells that a lost connection or source is back: receiving and acknowledging each
-// tell for themselves.
+// tell for themselves. A connection that is replaced before anything fails over it is not told.
 type Reconnected struct {
 	Group, Subscriber string // "" for the publishing side
 	Tries             int

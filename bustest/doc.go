@@ -34,6 +34,7 @@
 //
 //	OpenAs       an instance that comes back under its name handles first what it left
 //	OpenKeeping  what all groups have acknowledged is trimmed, and nothing else
+//	OpenRequiring  an event that no group wants is refused
 //	Crash        no death of a process loses an event; with Durable, not even the death of all
 //	Cut          publisher and subscribers go on after a cut connection
 //	LoseReply    what may have been stored is reported as unknown

@@ -3,6 +3,7 @@ package bustest
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/seed-28af575d/eventbus"
 )
@@ -78,18 +79,29 @@ func killed(k *kit) {
 }
 
 // reconnected waits until the worker's reconnection is told and counted, which may be
-// several where it has several sources.
+// several where it has several sources. The connection may have been lost just as nothing
+// was asked of it, and is then replaced before anything fails: so it is lost again.
 func (k *kit) reconnected(bus *bus, w *witness) {
 	k.Helper()
-	k.soon("as many reconnections are counted as told", func() bool {
-		told := uint64(0)
+	told := func() (n uint64) {
 		for _, r := range w.restored.now() {
 			if r.Subscriber == "worker" {
-				told++
+				n++
 			}
 		}
+		return n
+	}
+	cut := time.Now()
+	k.soon("a reconnection is told", func() bool {
+		if time.Since(cut) > k.backend.Patience/10 {
+			cut = time.Now()
+			k.space.Cut()
+		}
+		return told() > 0
+	})
+	k.soon("as many reconnections are counted as told", func() bool {
 		_, s := bus.stats("worker")
-		return told > 0 && s.Reconnections == told
+		return s.Reconnections == told()
 	})
 	for _, r := range w.restored.now() {
 		if r.Tries == 0 || r.Err == nil {

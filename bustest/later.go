@@ -19,11 +19,6 @@ var later = []struct{ name, promise, why string }{
 		why:     "not reachable through the public interfaces: a test of the engine",
 	},
 	{
-		name:    "Publish/Unroutable",
-		promise: "Publishing an event that no queue takes is an error where routes are required.",
-		why:     "comes with the RabbitMQ backend",
-	},
-	{
 		name:    "Group/Rebalance",
 		promise: "A rebalance in the middle of handling commits what is finished and loses nothing.",
 		why:     "comes with the Kafka backend",

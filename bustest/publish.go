@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -32,6 +33,25 @@ var publishing = []test{
 			bus.publish(orders(2, 3)...)
 			bus.start()
 			inOrder(k, got.handled(6), orders(2, 3))
+		},
+	},
+	{
+		name:    "Publish/Unroutable",
+		promise: "An event that no group wants is refused where that is asked for, and those beside it are stored.",
+		needs:   []part{canRequire},
+		run: func(k *kit) {
+			bus := k.openBy(k.space.OpenRequiring, eventbus.Options{})
+			got := bus.handle(eventbus.Subscriber{Events: []string{"order.created"}}, nil)
+			bus.start()
+			stray := shipped("a", 2)
+			err := bus.Publish(k.Context(), order("a", 1), stray, order("b", 1))
+			failed := (*eventbus.PublishError)(nil)
+			if !errors.Is(err, eventbus.ErrRefused) || errors.Is(err, eventbus.ErrUnknown) || !errors.As(err, &failed) {
+				k.Fatalf("publish to nobody: %v", err)
+			}
+			equal(k, "events refused", len(failed.Failed), 1)
+			equal(k, "the event refused", failed.Failed[0].ID, stray.ID)
+			equal(k, "events handled", slices.Sorted(slices.Values(got.handled(2))), []string{"a-1", "b-1"})
 		},
 	},
 	{

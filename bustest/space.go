@@ -27,6 +27,9 @@ type Space struct {
 	// they are acknowledged or have an age, which is less than an hour. For backends that
 	// remove no others.
 	OpenKeeping func(events int, o eventbus.Options) (eventbus.EventBus, error)
+	// OpenRequiring makes an instance whose Publish refuses an event that no group wants. For
+	// backends that keep events for groups alone.
+	OpenRequiring func(o eventbus.Options) (eventbus.EventBus, error)
 	// Crash ends an instance as the death of its process would: it receives and
 	// settles nothing any more, and the backend hands its unsettled deliveries to
 	// others. Its handlers may still be running. The case shuts the bus down
@@ -68,6 +71,7 @@ const (
 	durable      part = "Capabilities.Durable"
 	canName      part = "Space.OpenAs"
 	canKeep      part = "Space.OpenKeeping"
+	canRequire   part = "Space.OpenRequiring"
 	canCrash     part = "Space.Crash"
 	canCut       part = "Space.Cut"
 	canLoseReply part = "Space.LoseReply"
@@ -102,7 +106,7 @@ func (o offer) probe(t *testing.T, b Backend) {
 	if s.Open == nil {
 		t.Fatal("bustest: Space.Open: required")
 	}
-	o[canName], o[canKeep] = s.OpenAs != nil, s.OpenKeeping != nil
+	o[canName], o[canKeep], o[canRequire] = s.OpenAs != nil, s.OpenKeeping != nil, s.OpenRequiring != nil
 	o[canCrash], o[canCut], o[canLoseReply] = s.Crash != nil, s.Cut != nil, s.LoseReply != nil
 	o[canDelete], o[canInject] = len(s.Delete) > 0, s.Inject != nil
 	bus, err := s.Open(eventbus.Options{Group: "probe"})

@@ -34,8 +34,8 @@ func TestRabbitSetupErrorsAreTyped(t *testing.T) {
 		"unknown vhost":           {rabbitbus.Options{VHost: "missing"}, rabbitbus.ErrVHost},
 		"vhost of others":         {rabbitbus.Options{User: "blind", Password: "geheim"}, rabbitbus.ErrVHost},
 		"nothing may be made":     {rabbitbus.Options{User: "narrow", Password: "geheim"}, rabbitbus.ErrPermission},
-		"Redis":                   {rabbitbus.Options{Addr: redis.Addr}, rabbitbus.ErrNotAMQP},
-		"nobody answers":          {rabbitbus.Options{Addr: silent.Addr().String()}, rabbitbus.ErrNotAMQP},
+		"Redis":                   {rabbitbus.Options{Addrs: []string{redis.Addr}}, rabbitbus.ErrNotAMQP},
+		"nobody answers":          {rabbitbus.Options{Addrs: []string{silent.Addr().String()}}, rabbitbus.ErrNotAMQP},
 		"TLS where there is none": {rabbitbus.Options{URL: "amqps://guest:geheim@" + b.Addr + "/"}, rabbitbus.ErrNotAMQP},
 	} {
 		t.Run(name, func(t *testing.T) {

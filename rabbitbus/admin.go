@@ -44,15 +44,8 @@ func (t *transport) DeleteGroup(ctx context.Context, group string) error {
 	if err != nil {
 		return err
 	}
-	// It is listed until all of it is gone; its own queue goes last, as that is what it is.
-	for _, name := range append(t.ownQueues(group), t.names.tries(group), t.names.members(group), t.names.queue(group)) {
-		err := c.briefly(ctx, func(ch *amqp.Channel) error {
-			_, err := ch.QueueDelete(name, false, false, false)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("rabbitbus: delete queue %s: %w", name, typed(err))
-		}
+	if err := c.deleteQueues(ctx, t.queuesOf(group)); err != nil {
+		return err
 	}
 	t.publishing.forget()
 	return t.registry().leave(ctx, group)
@@ -80,6 +73,12 @@ func (t *transport) ResetGroup(ctx context.Context, group string, from eventbus.
 	return t.ledger().forget(ctx, group)
 }
 
+// queuesOf are all queues of a group but those of its letters. It is listed as long as its own
+// is there, which comes last.
+func (t *transport) queuesOf(group string) []string {
+	return append(t.ownQueues(group), t.names.tries(group), t.names.members(group), t.names.queue(group))
+}
+
 // ownQueues are those in which retries of the group wait.
 func (t *transport) ownQueues(group string) (names []string) {
 	for _, d := range ladder() {
@@ -94,14 +93,23 @@ func (t *transport) deserted(ctx context.Context, group string) (*conn, error) {
 	if err != nil {
 		return c, err
 	}
-	members, err := t.memberCount(ctx, c, group)
-	if members = max(members, q.Consumers); err == nil && members > 0 {
-		err = &eventbus.ValidationError{
-			Field: "group", Value: excerpt.Of(group),
-			Rule: fmt.Sprintf("must have no member; stop its subscriptions first, there are %d", members),
-		}
+	return c, t.refuseMembers(ctx, c, group, q.Consumers)
+}
+
+// refuseMembers refuses a group that has members; so many consume from its queue.
+func (t *transport) refuseMembers(ctx context.Context, c *conn, group string, consumers int) error {
+	n, err := t.certainMemberCount(ctx, c, group)
+	if n = max(n, consumers); err == nil && n > 0 {
+		err = hasMembers(group, n)
 	}
-	return c, err
+	return err
+}
+
+func hasMembers(group string, n int) error {
+	return &eventbus.ValidationError{
+		Field: "group", Value: excerpt.Of(group),
+		Rule: fmt.Sprintf("must have no member; stop its subscriptions first, there are %d", n),
+	}
 }
 
 func (t *transport) ledger() ledger { return ledger{t} }

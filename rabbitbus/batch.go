@@ -2,9 +2,10 @@ package rabbitbus
 
 import (
 	"context"
-	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
 )
 
 // batch is what one Send sends over one lane.
@@ -13,25 +14,17 @@ type batch struct {
 	conn      *conn
 	lane      *lane
 	out       []outgoing
-	err       error // why no more was published, or waited for
+	headers   amqp.Table // of the message that is being published
+	err       error      // why no more was published, or waited for
 }
 
 // outgoing is a message on its way.
 type outgoing struct {
-	*envelope
+	envelope
+	message   *engine.Message
 	at        uint64 // where the line was before it
 	confirmed *amqp.DeferredConfirmation
 	err       error // it was not sent
-}
-
-// envelope is a message as the client takes it, and where it goes.
-type envelope struct {
-	exchange, key string
-	place         string
-	move          bool
-	group         string        // of a move
-	step          time.Duration // in which a retry waits; 0: none
-	amqp.Publishing
 }
 
 // prepare finds the lane, and makes what the messages are sent to.
@@ -46,7 +39,7 @@ func (b *batch) prepare(ctx context.Context, shard uint32) error {
 	}
 	for i := range b.out {
 		if err == nil && b.out[i].step > 0 {
-			err = t.step(ctx, c, b.out[i].group, b.out[i].step)
+			err = t.step(ctx, c, b.out[i].message.To.Group, b.out[i].step)
 		}
 	}
 	if err == nil {
@@ -61,9 +54,6 @@ func (b *batch) publish(ctx context.Context) {
 	b.err = b.conn.ask(ctx, func() error {
 		return b.conn.line.holding(func() error {
 			for i := range b.out {
-				if b.out[i].err != nil {
-					continue
-				}
 				if err := b.publishOne(&b.out[i]); err != nil {
 					return err
 				}
@@ -73,8 +63,14 @@ func (b *batch) publish(ctx context.Context) {
 	})
 }
 
+// publishOne passes over what cannot be written as AMQP.
 func (b *batch) publishOne(o *outgoing) (err error) {
-	o.at = b.conn.line.position()
-	o.confirmed, err = b.lane.ch.PublishWithDeferredConfirm(o.exchange, o.key, true, false, o.Publishing)
+	clear(b.headers) // the client has written those of the one before
+	p := amqp.Publishing{Headers: b.headers}
+	o.err = b.transport.fill(&p, &o.envelope, o.message)
+	if o.err == nil {
+		o.at = b.conn.line.position()
+		o.confirmed, err = b.lane.ch.PublishWithDeferredConfirm(o.exchange, o.key, true, false, p)
+	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,9 +29,9 @@ func (s *source) delivery(d *amqp.Delivery) incoming {
 	in := incoming{Delivery: &engine.Delivery{Receipt: engine.Receipt{N: d.DeliveryTag}}}
 	in.Body = d.Body
 	in.Redelivered = redelivered(d)
+	in.Header = make([]wire.Field, 0, len(d.Headers)+1)
 	topic, place := "", ""
-	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
-		value := d.Headers[name]
+	for name, value := range d.Headers {
 		switch name {
 		case placeHeader:
 			place, _ = value.(string)
@@ -40,12 +39,15 @@ func (s *source) delivery(d *amqp.Delivery) incoming {
 			topic, _ = value.(string)
 		case dueHeader:
 			in.due = milli(value)
+		case "CC": // sent again it would lead elsewhere, or be refused
+			in.Header = append(in.Header, wire.Field{Name: property + "cc", Value: text(value)})
 		default:
 			if !ofServer(name) {
 				in.Header = append(in.Header, field(name, value))
 			}
 		}
 	}
+	slices.SortFunc(in.Header, byName)
 	in.Header = appendProperties(in.Header, d)
 	if d.Exchange == "" {
 		in.To.Group = s.member.group.Name
@@ -99,6 +101,15 @@ func topicOf(said string, header []wire.Field, d *amqp.Delivery) string {
 	return first
 }
 
+// byName makes an order of what comes in none; the same name can come twice, once by each
+// binding of CloudEvents.
+func byName(a, b wire.Field) int {
+	if c := strings.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Value, b.Value)
+}
+
 func valueOf(header []wire.Field, name string) string {
 	for i := range header {
 		if header[i].Name == name {
@@ -110,6 +121,9 @@ func valueOf(header []wire.Field, name string) string {
 
 // field is a header in the library's vocabulary.
 func field(name string, value any) wire.Field {
+	if known, ok := usualOnWire[name]; ok {
+		return wire.Field{Name: known, Value: text(value)}
+	}
 	for _, prefix := range []string{onWire, "cloudEvents:"} {
 		if rest, ok := strings.CutPrefix(name, prefix); ok {
 			name = attribute + rest

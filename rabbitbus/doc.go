@@ -17,13 +17,16 @@
 // server keeps events for groups alone, so a new group starts with what is published from then
 // on.
 //
-// Every subscriber is a durable quorum queue, bound to its patterns; bindings are only added.
+// Every subscriber is a durable quorum queue, bound to its patterns; bindings are only added,
+// and removed by [Bus.Unbind].
 // Its members in all processes share the events. An event is handled at least once: what a
-// process had when its connection was lost is delivered again, at once, in its old order.
+// process had when its connection was lost is delivered again in its old order, and before
+// what is younger: at once, or when the server notices a loss without a word, three heartbeats
+// later.
 //
 // Events of one aggregate are handled in the order of their publication by each process. When
-// several share a group they may overtake each other: one process, or handlers that mind
-// AggregateVersion, where that matters.
+// several share a group they may overtake each other: one process, handlers that mind
+// AggregateVersion, or Options.SingleActiveConsumer, where that matters.
 //
 // A retry of an unordered subscriber waits in a queue of the group alone, and then goes behind
 // what waits in the group's own queue. It survives a crash. Where the confirm of a retry or of

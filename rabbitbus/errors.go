@@ -3,6 +3,7 @@ package rabbitbus
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -51,7 +52,7 @@ func kind(err error) error {
 	switch {
 	case errors.Is(said, amqp.ErrCredentials), errors.Is(said, amqp.ErrSASL):
 		return ErrCredentials
-	case errors.Is(said, amqp.ErrVhost), said.Server && said.Code == amqp.NotAllowed:
+	case errors.Is(said, amqp.ErrVhost), said.Server && said.Code == amqp.NotAllowed && !strings.Contains(said.Reason, "limit"): // of connections, which may pass
 		return ErrVHost
 	case said.Server && said.Code == amqp.AccessRefused:
 		return ErrPermission
@@ -74,7 +75,7 @@ func code(err error) int {
 // pass by itself is refused.
 func notSent(err error) error {
 	err = typed(err)
-	for _, final := range []error{ErrPermission, ErrTopology, ErrBlocked, eventbus.ErrTooLarge, eventbus.ErrClosed} {
+	for _, final := range []error{ErrPermission, ErrCredentials, ErrVHost, ErrTopology, ErrBlocked, eventbus.ErrTooLarge, eventbus.ErrClosed} {
 		if errors.Is(err, final) {
 			return fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
 		}

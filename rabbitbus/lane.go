@@ -9,7 +9,7 @@ import (
 
 // lanes is over how many channels what is published is spread. Each confirms in its own
 // time; more of them cost the server more than they gain.
-const lanes = 8
+const lanes = 4
 
 // lane is a channel for publishing. What the server confirms it tells each message; what it
 // returns comes before that, and is kept until the message's sender asks.
@@ -21,8 +21,8 @@ type lane struct {
 
 	mu       sync.Mutex
 	senders  int
-	returned map[string]amqp.Return // by place
-	why      error                  // what the server has closed it for
+	returned map[string]*amqp.Return // by place
+	why      error                   // what the server has closed it for
 }
 
 // lane returns the channel for a shard, which is opened if it is not there.
@@ -56,7 +56,7 @@ func (c *conn) keep(shard uint32, ch *amqp.Channel) (*lane, error) {
 	}
 	l := &lane{
 		ch: ch, ends: ch.NotifyClose(make(chan *amqp.Error, 1)),
-		flush: make(chan chan struct{}), over: make(chan struct{}), returned: map[string]amqp.Return{},
+		flush: make(chan chan struct{}), over: make(chan struct{}), returned: map[string]*amqp.Return{},
 	}
 	c.lanes[shard] = l
 	returns := ch.NotifyReturn(make(chan amqp.Return, 256))
@@ -97,7 +97,7 @@ func (l *lane) note(r amqp.Return) {
 	defer l.mu.Unlock()
 	if place, ok := r.Headers[placeHeader].(string); ok && l.senders > 0 {
 		r.Body, r.Headers = nil, nil
-		l.returned[place] = r
+		l.returned[place] = &r
 	}
 }
 
@@ -134,12 +134,9 @@ func (l *lane) settle() {
 func (l *lane) bounced(place string) *amqp.Return {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, ok := l.returned[place]
-	if !ok {
-		return nil
-	}
+	r := l.returned[place]
 	delete(l.returned, place)
-	return &r
+	return r
 }
 
 // end is why the channel is closed, or nil where nobody has said.

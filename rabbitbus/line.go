@@ -1,6 +1,7 @@
 package rabbitbus
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -16,6 +17,7 @@ type line struct {
 	broken atomic.Bool   // what was held could not be written
 	greets atomic.Bool   // something was read
 	odd    atomic.Bool   // it is no AMQP
+	alert  atomic.Value  // the error of TLS, that came instead
 
 	mu    sync.Mutex // held while the socket takes its time: only close is certain to be quick
 	holds int
@@ -92,6 +94,9 @@ const frameMethod = 1
 // Read looks at the first byte, and fails where no AMQP server would send it.
 func (l *line) Read(p []byte) (int, error) {
 	n, err := l.Conn.Read(p)
+	if alert := (*net.OpError)(nil); n == 0 && errors.As(err, &alert) && alert.Op == remoteError {
+		l.alert.Store(alert)
+	}
 	if n == 0 || l.greets.Swap(true) || p[0] == frameMethod || p[0] == 'A' {
 		return n, err
 	}
@@ -99,11 +104,18 @@ func (l *line) Read(p []byte) (int, error) {
 	return 0, fmt.Errorf("%w: it begins with %.20q", ErrNotAMQP, p[:n])
 }
 
+// remoteError is how crypto/tls calls what the other side says is wrong, such as that it does not
+// accept our certificate. By then the handshake is over for us.
+const remoteError = "remote error"
+
 // silent is why the greeting did not come: what answers is odd, or nothing does.
 func (l *line) silent() error {
+	alert, _ := l.alert.Load().(error)
 	switch {
 	case l.odd.Load():
 		return fmt.Errorf("%w: it speaks something else", ErrNotAMQP)
+	case !l.greets.Load() && alert != nil:
+		return fmt.Errorf("TLS: %w", alert)
 	case !l.greets.Load():
 		return fmt.Errorf("%w: it does not greet", ErrNotAMQP)
 	}

@@ -22,24 +22,44 @@ type member struct {
 
 // Join makes the group and a member of it.
 func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, error) {
+	m := &member{transport: t, group: g, left: make(chan struct{})}
+	t.mu.Lock()
+	t.members[m] = true
+	t.mu.Unlock()
+	if err := m.join(ctx); err != nil {
+		m.forget()
+		return nil, err
+	}
+	return m, nil
+}
+
+// join writes the group down before it has a queue, which nobody would find otherwise.
+func (m *member) join(ctx context.Context) error {
+	t := m.transport
 	c, err := t.consuming.get(ctx)
 	if err == nil {
-		err = t.group(ctx, c, g)
+		err = t.exchange(ctx, c)
 	}
 	if err == nil && !t.options.Passive {
-		err = t.registry().enter(ctx, g.Name, g.Patterns)
+		err = t.registry().enter(ctx, m.group.Name, m.group.Patterns)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = t.group(ctx, c, m.group)
 	}
-	m := &member{transport: t, group: g, left: make(chan struct{})}
-	if err := m.appear(ctx, c); err != nil {
-		return nil, err
+	if err == nil {
+		err = t.bindOthers(ctx, c, m.group.Name)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.members[m] = true
-	return m, nil
+	if err == nil {
+		err = m.appear(ctx, c)
+	}
+	return err
+}
+
+// forget takes the member from those of the bus.
+func (m *member) forget() {
+	m.transport.mu.Lock()
+	defer m.transport.mu.Unlock()
+	delete(m.transport.members, m)
 }
 
 // Next returns a source at once, and another one when that is over: the connection was lost,
@@ -51,6 +71,9 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 	t := m.transport
 	c, err := t.consuming.get(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.givenBack(ctx, c); err != nil {
 		return nil, err
 	}
 	s, err := m.begin(ctx, c)
@@ -79,6 +102,7 @@ func (m *member) begin(ctx context.Context, c *conn) (*source, error) {
 	if err := t.group(ctx, c, m.group); err != nil {
 		return nil, err
 	}
+	m.complain(ctx, t.bindOthers(ctx, c, m.group.Name)) // the bus's own events come all the same
 	if err := m.appear(ctx, c); err != nil {
 		return nil, err
 	}
@@ -115,8 +139,18 @@ func (m *member) wait(ctx context.Context) error {
 func (m *member) repair(ctx context.Context) {
 	t, c := m.transport, m.current.conn
 	c.lose(t.names.exchange())
-	if err := t.group(ctx, c, m.group); err != nil && ctx.Err() == nil && c.alive() {
-		t.logger().Warn("rabbitbus: a group is not as it should be on the server",
+	err := t.group(ctx, c, m.group)
+	if err == nil {
+		err = t.bindOthers(ctx, c, m.group.Name)
+	}
+	if c.alive() {
+		m.complain(ctx, err)
+	}
+}
+
+func (m *member) complain(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil {
+		m.transport.logger().Warn("rabbitbus: a group is not as it should be on the server",
 			slog.String("group", m.group.Name), slog.String("error", err.Error()))
 	}
 }
@@ -124,10 +158,7 @@ func (m *member) repair(ctx context.Context) {
 // Close leaves the group, which stays and collects.
 func (m *member) Close(ctx context.Context) (err error) {
 	m.once.Do(func() {
-		t := m.transport
-		t.mu.Lock()
-		delete(t.members, m)
-		t.mu.Unlock()
+		m.forget()
 		close(m.left)
 		err = m.present.vanish(ctx)
 	})

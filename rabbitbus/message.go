@@ -30,32 +30,46 @@ const (
 	longest     = 255            // of a header's name, or of a property
 )
 
-// envelope makes what is sent of a message.
-func (t *transport) envelope(m *engine.Message) (*envelope, error) {
-	e := &envelope{exchange: t.names.exchange(), key: m.Type, place: t.place()}
-	e.Body, e.DeliveryMode, e.Headers = m.Body, amqp.Persistent, make(amqp.Table, len(m.Header)+2)
-	for _, f := range m.Header {
-		if err := e.add(f); err != nil {
-			return e, err
-		}
-	}
-	e.Headers[placeHeader] = e.place
-	if m.To.Group == "" {
-		return e, nil
-	}
-	e.Headers[topicHeader] = m.To.Topic
-	t.address(e, m.To.Group, m.NotBefore)
-	return e, nil
+// envelope is where a message goes, and what it is called there.
+type envelope struct {
+	exchange, key string
+	place         string
+	step          time.Duration // in which a retry waits; 0: none
 }
 
-// address sends the message to a group alone: to its queue, or to where it waits.
-func (t *transport) address(e *envelope, group string, due time.Time) {
-	e.exchange, e.key, e.move, e.group = "", t.names.queue(group), true, group
-	if left := due.Sub(t.now()); !due.IsZero() && left > 0 {
-		e.step = stepFor(left)
-		e.key = t.names.step(group, e.step)
-		e.Headers[dueHeader] = strconv.FormatInt(ceilMilli(due), 10)
+// envelope addresses the message to whoever wants it, or to a group alone: to its queue, or to
+// where it waits.
+func (t *transport) envelope(m *engine.Message) envelope {
+	e := envelope{exchange: t.names.exchange(), key: m.Type, place: t.place()}
+	if !m.IsMove() {
+		return e
 	}
+	e.exchange, e.key = "", t.names.queue(m.To.Group)
+	if left := m.NotBefore.Sub(t.now()); !m.NotBefore.IsZero() && left > 0 {
+		e.step = stepFor(left)
+		e.key = t.names.step(m.To.Group, e.step)
+	}
+	return e
+}
+
+// fill makes what the client takes of a message. The table of headers is there, and empty.
+func (t *transport) fill(p *amqp.Publishing, e *envelope, m *engine.Message) error {
+	p.Body, p.DeliveryMode = m.Body, amqp.Persistent
+	for _, f := range m.Header {
+		if err := add(p, f); err != nil {
+			return err
+		}
+	}
+	p.Headers[placeHeader] = e.place
+	if !m.IsMove() {
+		t.options.addSecondKey(p.Headers)
+		return nil
+	}
+	p.Headers[topicHeader] = m.To.Topic
+	if e.step > 0 {
+		p.Headers[dueHeader] = strconv.FormatInt(ceilMilli(m.NotBefore), 10)
+	}
+	return nil
 }
 
 // ceilMilli is never before the time.
@@ -63,41 +77,72 @@ func ceilMilli(at time.Time) int64 { return at.Add(time.Millisecond - 1).UnixMil
 
 // add adds a header, and sets the native property that stands for it too. The first of a name
 // counts: there can be no other.
-func (e *envelope) add(f wire.Field) error {
+func add(p *amqp.Publishing, f wire.Field) error {
 	name := f.Name
 	switch {
 	case name == contentType && len(f.Value) <= longest:
-		if e.ContentType == "" {
-			e.ContentType = f.Value
+		if p.ContentType == "" {
+			p.ContentType = f.Value
 		}
 		return nil
 	case strings.HasPrefix(name, attribute):
-		name = onWire + name[len(attribute):]
+		name = wireName(name)
 	}
 	if len(name) > longest {
 		return fmt.Errorf("%w: a header's name is of %d bytes, and AMQP takes %d", eventbus.ErrRefused, len(name), longest)
 	}
-	if _, have := e.Headers[name]; have {
+	if _, have := p.Headers[name]; have {
 		return nil
 	}
-	e.Headers[name] = f.Value
+	p.Headers[name] = f.Value
 	if len(f.Value) > longest {
 		return nil
 	}
 	switch f.Name {
 	case "ce_id":
-		e.MessageId = f.Value
+		p.MessageId = f.Value
 	case "ce_type":
-		e.Publishing.Type = f.Value
+		p.Type = f.Value
 	case "ce_time":
 		if at, err := time.Parse(time.RFC3339Nano, f.Value); err == nil && at.Unix() > 0 {
-			e.Timestamp = at
+			p.Timestamp = at
 		}
 	}
 	return nil
 }
 
+// usual are the attributes that events have, so that their names are not made anew for each.
+var usual = func() map[string]string {
+	names := map[string]string{}
+	for _, name := range []string{
+		"specversion", "id", "type", "source", "subject", "time", "dataschema", "aggregatetype", "aggregateversion", "schemaversion",
+		"partitionkey", "correlationid", "causationid", "tenantid", "actorid", "expirytime", "traceparent", "tracestate",
+	} {
+		names[attribute+name] = onWire + name
+	}
+	return names
+}()
+
+// usualOnWire are the same the other way.
+var usualOnWire = func() map[string]string {
+	names := map[string]string{}
+	for ours, theirs := range usual {
+		names[theirs] = ours
+	}
+	return names
+}()
+
+// wireName is the header of an attribute.
+func wireName(name string) string {
+	if known, ok := usual[name]; ok {
+		return known
+	}
+	return onWire + name[len(attribute):]
+}
+
 // place is a name that no other message has.
 func (t *transport) place() string {
-	return t.instance + "-" + strconv.FormatUint(t.placed.Add(1), 36)
+	name := make([]byte, 0, 32)
+	name = append(append(name, t.instance...), '-')
+	return string(strconv.AppendUint(name, t.placed.Add(1), 36))
 }

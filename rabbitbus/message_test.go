@@ -14,18 +14,25 @@ import (
 )
 
 func aTransport() *transport {
-	return newTransport(target{addr: "nowhere:1"}, Options{}.withDefaults())
+	return newTransport(target{addrs: []string{"nowhere:1"}}, Options{}.withDefaults())
 }
 
 func aSource(t *transport) *source {
 	return &source{member: &member{transport: t, group: engine.Group{Name: "shop.mailer"}}}
 }
 
+// outbound is a message on its way, as the client takes it.
+func outbound(t *transport, m *engine.Message) (envelope, amqp.Publishing, error) {
+	e, p := t.envelope(m), amqp.Publishing{Headers: amqp.Table{}}
+	err := t.fill(&p, &e, m)
+	return e, p, err
+}
+
 // delivered is how the server hands over what was published.
-func delivered(e *envelope) *amqp.Delivery {
+func delivered(e envelope, p amqp.Publishing) *amqp.Delivery {
 	return &amqp.Delivery{
-		Headers: e.Headers, ContentType: e.ContentType, MessageId: e.MessageId, Type: e.Publishing.Type, Timestamp: e.Timestamp,
-		Exchange: e.exchange, RoutingKey: e.key, Body: e.Body, DeliveryTag: 7,
+		Headers: p.Headers, ContentType: p.ContentType, MessageId: p.MessageId, Type: p.Type, Timestamp: p.Timestamp,
+		Exchange: e.exchange, RoutingKey: e.key, Body: p.Body, DeliveryTag: 7,
 	}
 }
 
@@ -43,19 +50,19 @@ func TestMessagesComeBackAsTheyWere(t *testing.T) {
 		if to.Group != "" {
 			m.NotBefore = due
 		}
-		e, err := bus.envelope(&m)
+		e, p, err := outbound(bus, &m)
 		require.NoError(t, err)
-		got := aSource(bus).delivery(delivered(e))
+		got := aSource(bus).delivery(delivered(e, p))
 		require.Equal(t, header, got.Header, name)
 		require.Equal(t, []any{to, "a", "order.created", uint64(7), 0}, []any{got.To, got.Key, got.Type, got.Receipt.N, got.Redelivered})
 		require.Equal(t, "order/"+e.place, got.Origin.String())
 		require.Equal(t, to.Group != "", got.due.Equal(due))
 	}
-	_, err := bus.envelope(&engine.Message{Header: []wire.Field{{Name: long, Value: "x"}}})
+	_, _, err := outbound(bus, &engine.Message{Header: []wire.Field{{Name: long, Value: "x"}}})
 	require.ErrorIs(t, err, eventbus.ErrRefused)
-	e, err := bus.envelope(&engine.Message{Header: []wire.Field{{Name: "content-type", Value: long}, {Name: "a", Value: "1"}, {Name: "a", Value: "2"}}})
+	e, p, err := outbound(bus, &engine.Message{Header: []wire.Field{{Name: "content-type", Value: long}, {Name: "a", Value: "1"}, {Name: "a", Value: "2"}}})
 	require.NoError(t, err)
-	require.Equal(t, []wire.Field{{Name: "a", Value: "1"}, {Name: "content-type", Value: long}}, aSource(bus).delivery(delivered(e)).Header)
+	require.Equal(t, []wire.Field{{Name: "a", Value: "1"}, {Name: "content-type", Value: long}}, aSource(bus).delivery(delivered(e, p)).Header)
 }
 
 func TestMessagesOfOthersAreRead(t *testing.T) {
@@ -72,7 +79,7 @@ func TestMessagesOfOthersAreRead(t *testing.T) {
 	bus := aTransport()
 	got := aSource(bus).delivery(d)
 	require.Equal(t, []wire.Field{
-		{Name: "bytes", Value: "/w=="}, {Name: "ce_id", Value: "e-1"}, {Name: "ce_b", Value: "true"}, {Name: "ce_n", Value: "7"},
+		{Name: "bytes", Value: "/w=="}, {Name: "ce_b", Value: "true"}, {Name: "ce_id", Value: "e-1"}, {Name: "ce_n", Value: "7"},
 		{Name: "ce_time", Value: "2024-02-29T12:00:00Z"}, {Name: "ce_type", Value: "order.created"}, {Name: "list", Value: `["x",2]`},
 		{Name: "none"}, {Name: "table", Value: `{"a":1}`}, {Name: "text", Value: "ü"},
 		{Name: "amqp-app-id", Value: "app"}, {Name: "amqp-correlation-id", Value: "c"}, {Name: "amqp-type", Value: "other"}, {Name: "amqp-user-id", Value: "guest"},

@@ -1,6 +1,7 @@
 package rabbitbus
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -21,6 +22,11 @@ func (n names) step(group string, d time.Duration) string {
 
 // members is where the group's members are counted.
 func (n names) members(group string) string { return n.prefix + "." + group + ".members" }
+
+// mark is the queue that a channel of a bus consumes from to be seen.
+func (n names) mark(instance string, number uint64) string {
+	return fmt.Sprintf("%s.marks.%s.%d", n.prefix, instance, number)
+}
 
 // tries is the stream that is the group's ledger.
 func (n names) tries(group string) string { return n.prefix + "." + group + ".tries" }

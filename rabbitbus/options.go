@@ -7,20 +7,25 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/seed-28af575d/eventbus"
 )
 
 // Options are the settings of a bus. The zero value works with a server on this machine.
-// Printed or logged, they show no password.
+// Printed or logged by themselves or in an exported field, they show no password; fmt shows all of
+// what is in a field that is not exported.
 type Options struct {
 	eventbus.Options
 	// URL is where the server is, as amqp://user:password@host:port/vhost, or amqps:// for TLS.
 	// What the fields below say goes before it. Zero means amqp://guest:guest@localhost:5672/.
 	URL string
-	// Addr is the server's host:port. Zero means the URL's.
-	Addr string
+	// Addrs are the server's nodes, host:port each. Each connection is made to one of them
+	// that lets us in. Zero means the URL's.
+	Addrs []string
 	// VHost is the virtual host. Zero means the URL's.
 	VHost string
 	// User and Password are those of the server's user. Zero means the URL's.
@@ -33,8 +38,8 @@ type Options struct {
 	TLS *tls.Config
 	// Dial makes the connections that TLS and AMQP are spoken over. Zero means a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// DialTimeout bounds the making of a connection, TLS and greeting included: from 100 ms to
-	// 1 min. Zero means 5 s.
+	// DialTimeout bounds the making of a connection to one node, TLS and greeting included: from
+	// 100 ms to 1 min. Zero means 5 s.
 	DialTimeout time.Duration
 	// Heartbeat is how often each side gives a sign of life; a side that gives none three
 	// times is gone: from 1 s to 1 min. Zero means 10 s.
@@ -42,11 +47,28 @@ type Options struct {
 	// Prefix is the name of the exchange, and begins those of the queues; so it tells buses
 	// in one virtual host apart. Of [A-Za-z0-9._-], at most 40 bytes. Zero means "eventbus".
 	Prefix string
+	// ExchangeType is how the exchange tells groups from each other: "topic", "direct", "fanout" or
+	// "headers", of which only the first knows patterns. A group gets every event from fanout, and
+	// from direct and headers if there is a wildcard in one of its patterns; the bus passes over what
+	// its subscriber does not want. All buses of a prefix say the same. Zero means topic.
+	ExchangeType string
+	// Bindings lead from other exchanges to the queues of this bus's subscribers. Zero means none.
+	// One that is not wanted any more stays until somebody removes it on the server.
+	Bindings []Binding
+	// Classic means that the queues of groups are classic ones: on one node of the server and lost
+	// with it. All buses of a prefix say the same. Zero means quorum queues.
+	Classic bool
+	// SingleActiveConsumer means that one instance of a subscriber at a time is handed events, and
+	// the next one when that has gone: so the order of an aggregate holds across processes, except
+	// where a retry is not held in order. All instances say the same. Zero means that they share the work.
+	SingleActiveConsumer bool
 	// Passive means that nothing is made on the server: exchange and queues must be there,
-	// and bound. Zero means that the bus makes what it needs.
+	// and bound. After a lost connection the order of an aggregate may break, since a queue
+	// of the bus's own would be needed. Zero means that the bus makes what it needs.
 	Passive bool
-	// RequireRoute refuses an event that no queue wants, with [ErrUnroutable]. Zero means that
-	// it is counted, see [Bus.Unroutable], and no error.
+	// RequireRoute refuses an event that no queue wants, with [ErrUnroutable]; one that gets more
+	// than its subscriber wants, see ExchangeType, counts. Zero means that the event is counted, see
+	// [Bus.Unroutable], and no error.
 	RequireRoute bool
 }
 
@@ -63,6 +85,10 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Prefix == "" {
 		o.Prefix = defaultPrefix
+	}
+	o.Addrs, o.Bindings = slices.Clone(o.Addrs), slices.Clone(o.Bindings)
+	if o.ExchangeType == "" {
+		o.ExchangeType = amqp.ExchangeTopic
 	}
 	if o.DialTimeout == 0 {
 		o.DialTimeout = defaultDial
@@ -82,7 +108,7 @@ func (o Options) validate() error {
 	if _, err := o.target(); err != nil {
 		errs = append(errs, err)
 	}
-	if o.External && o.TLS == nil {
+	if o.External && (o.TLS == nil || len(o.TLS.Certificates) == 0 && o.TLS.GetClientCertificate == nil) {
 		wrong("External", "needs TLS with a client certificate", true)
 	}
 	if !legalPrefix(o.Prefix) {
@@ -94,6 +120,7 @@ func (o Options) validate() error {
 	if o.Heartbeat < time.Second || o.Heartbeat > time.Minute {
 		wrong("Heartbeat", "must be from 1s to 1m", o.Heartbeat)
 	}
+	o.validateRouting(wrong)
 	return errors.Join(errs...)
 }
 

@@ -1,6 +1,7 @@
 package rabbitbus
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -27,9 +28,9 @@ func TestOptionsSayWhereTheServerIs(t *testing.T) {
 		require.Equal(t, want, at.String(), url)
 		require.Equal(t, strings.HasPrefix(url, "amqps"), at.tls != nil)
 	}
-	at, err := Options{URL: "amqp://u:p%3F@h/v", Addr: "other:7", VHost: "w", User: "x", Password: "y"}.withDefaults().target()
+	at, err := Options{URL: "amqp://u:p%3F@h/v", Addrs: []string{"other:7", "one:8"}, VHost: "w", User: "x", Password: "y"}.withDefaults().target()
 	require.NoError(t, err)
-	require.Equal(t, target{addr: "other:7", vhost: "w", user: "x", password: "y"}, at)
+	require.Equal(t, target{addrs: []string{"other:7", "one:8"}, vhost: "w", user: "x", password: "y"}, at)
 }
 
 func TestOptionsAreRefusedWithoutTheirSecrets(t *testing.T) {
@@ -37,7 +38,7 @@ func TestOptionsAreRefusedWithoutTheirSecrets(t *testing.T) {
 	for _, o := range []Options{
 		{URL: "amqp://u:" + canary + "%zz@h"}, {URL: "redis://u:" + canary + "@h"}, {URL: "amqp://u:" + canary + "?x@h"},
 		{URL: "amqp://u:" + canary + "@h?heartbeat=1"}, {URL: "amqp:u:" + canary}, {URL: "amqp://u:" + canary + "@"},
-		{URL: canary}, {Password: canary, Addr: "nowhere"},
+		{URL: canary}, {Password: canary, Addrs: []string{"nowhere"}},
 	} {
 		_, err := New(o)
 		require.ErrorIs(t, err, eventbus.ErrInvalid)
@@ -48,6 +49,8 @@ func TestOptionsAreRefusedWithoutTheirSecrets(t *testing.T) {
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s", good, good, good, slog.AnyValue(good).Resolve()), canary)
 
 	_, err := New(Options{Prefix: "amq.x", DialTimeout: time.Millisecond, Heartbeat: time.Hour, External: true, Options: eventbus.Options{Group: "a.b"}})
+	_, noCertificate := New(Options{External: true, TLS: &tls.Config{MinVersion: tls.VersionTLS12}})
+	require.ErrorContains(t, noCertificate, "External: needs TLS with a client certificate")
 	for _, field := range []string{"Prefix", "DialTimeout", "Heartbeat", "External", "group"} {
 		require.ErrorContains(t, err, field+": ")
 	}

@@ -64,7 +64,7 @@ func (b *batch) tooLarge(err error) int {
 	_, text, found := strings.Cut(err.Error(), "larger than configured max size ")
 	limit, _ := strconv.Atoi(digits(text))
 	for i := range b.out {
-		if found && limit > 0 && len(b.out[i].Body) > limit {
+		if found && limit > 0 && b.out[i].confirmed != nil && len(b.out[i].message.Body) > limit {
 			return i
 		}
 	}
@@ -88,7 +88,7 @@ func (b *batch) outcome(i int, end ending) error {
 		return notSent(end.err)
 	case end.err != nil:
 		return end.of(i)
-	case isClosed(o.confirmed.Done()) && o.move:
+	case isClosed(o.confirmed.Done()) && o.message.IsMove():
 		return fmt.Errorf("%w: the queue %s takes nothing", engine.ErrNotStored, o.key)
 	case isClosed(o.confirmed.Done()):
 		return unknown(errNack)
@@ -124,7 +124,7 @@ func (b *batch) routed(o *outgoing, r *amqp.Return) error {
 	case o.step > 0: // somebody has deleted it: it is made again
 		b.conn.lose(o.key)
 		return fmt.Errorf("%w: the queue %s is gone", engine.ErrNotStored, o.key)
-	case o.move:
+	case o.message.IsMove():
 		return fmt.Errorf("%w: there is no queue %s: subscribe first", eventbus.ErrRefused, o.key)
 	case t.options.RequireRoute:
 		return fmt.Errorf("%w: %w: nothing is bound to %s for %s", eventbus.ErrRefused, ErrUnroutable, o.exchange, o.key)

@@ -18,6 +18,7 @@ type registry struct{ journal journal }
 type registryRecord struct {
 	Group    string             `json:"group"`
 	Patterns []eventbus.Pattern `json:"patterns,omitempty"`
+	Unbound  []eventbus.Pattern `json:"unbound,omitempty"` // what it asks for no more
 	Gone     bool               `json:"gone,omitempty"`
 }
 
@@ -40,6 +41,7 @@ func (r registry) all(ctx context.Context) (map[string][]eventbus.Pattern, error
 			return
 		}
 		patterns := slices.Concat(groups[g.Group], g.Patterns)
+		patterns = slices.DeleteFunc(patterns, func(p eventbus.Pattern) bool { return slices.Contains(g.Unbound, p) })
 		slices.Sort(patterns)
 		groups[g.Group] = slices.Compact(patterns)
 	})
@@ -75,6 +77,11 @@ func (r registry) enter(ctx context.Context, group string, patterns []eventbus.P
 // leave writes down that a group is gone.
 func (r registry) leave(ctx context.Context, group string) error {
 	return r.write(ctx, registryRecord{Group: group, Gone: true})
+}
+
+// unbound writes down that a group has a pattern no more.
+func (r registry) unbound(ctx context.Context, group string, p eventbus.Pattern) error {
+	return r.write(ctx, registryRecord{Group: group, Unbound: []eventbus.Pattern{p}})
 }
 
 func (r registry) write(ctx context.Context, record registryRecord) error {

@@ -20,6 +20,7 @@ type source struct {
 	conn       *conn
 	ch         *amqp.Channel
 	prefetch   int
+	mark       string // name of the queue that shows whether the server holds the channel; "": none
 	deliveries <-chan amqp.Delivery
 	cancels    <-chan string // the queue was deleted
 	ends       <-chan *amqp.Error
@@ -36,7 +37,7 @@ type source struct {
 
 var _ engine.Source = (*source)(nil)
 
-// consumerTag is that of the only consumer of a channel.
+// consumerTag is that of the consumer of the group's queue.
 const consumerTag = "eventbus"
 
 // newSource begins to consume. The server delivers as much as the window takes.
@@ -49,20 +50,28 @@ func newSource(ctx context.Context, m *member, c *conn) (*source, error) {
 	s := &source{
 		member: m, conn: c, ch: ch, over: make(chan struct{}),
 		prefetch: min(m.transport.options.Options.WithDefaults().Window, math.MaxUint16),
-		cancels:  ch.NotifyCancel(make(chan string, 1)),
+		cancels:  ch.NotifyCancel(make(chan string, 2)), // one each
 		ends:     ch.NotifyClose(make(chan *amqp.Error, 1)),
 	}
-	err = c.ask(ctx, func() (err error) {
-		if err = ch.Qos(s.prefetch, 0, false); err == nil {
-			s.deliveries, err = ch.Consume(queue, consumerTag, false, false, false, false, nil)
-		}
-		return err
-	})
+	err = c.ask(ctx, func() error { return s.consume(queue) })
 	if err != nil {
 		_ = c.ask(ctx, ch.Close)
 		return nil, fmt.Errorf("rabbitbus: consume from %s: %w", queue, typed(err))
 	}
 	return s, nil
+}
+
+func (s *source) consume(queue string) (err error) {
+	if err := s.ch.Qos(s.prefetch, 0, false); err != nil {
+		return err
+	}
+	if t := s.member.transport; !t.options.Passive {
+		if err := s.set(t.mark()); err != nil {
+			return err
+		}
+	}
+	s.deliveries, err = s.ch.Consume(queue, consumerTag, false, false, false, false, nil)
+	return err
 }
 
 // Receive waits for deliveries. What comes before its time is sent on to wait more.
@@ -127,8 +136,8 @@ func (s *source) take(first *amqp.Delivery, most int) (ds []*engine.Delivery) {
 func (s *source) isOver() bool {
 	s.mu.Lock()
 	select {
-	case _, ok := <-s.cancels:
-		s.cancelled = s.cancelled || ok
+	case tag := <-s.cancels:
+		s.cancelled = s.cancelled || tag == consumerTag
 	default:
 	}
 	over := s.cancelled || s.ch.IsClosed()
@@ -225,7 +234,6 @@ func (s *source) Close(ctx context.Context) error {
 	if s.isOver() && s.ch.IsClosed() {
 		return nil
 	}
-	// The consumer is cancelled first, since the queue is through with what was acknowledged by
-	// then: with many acknowledgements under way some would be lost.
-	return s.conn.dismiss(ctx, s.ch)
+	t := s.member.transport
+	return s.conn.dismiss(ctx, s.ch, parting{queue: t.names.queue(s.member.group.Name), mark: s.mark, alone: t.options.SingleActiveConsumer})
 }

@@ -3,6 +3,7 @@ package rabbitbus
 import (
 	"cmp"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -12,7 +13,8 @@ import (
 
 // target is which server, and who asks.
 type target struct {
-	addr, vhost    string
+	addrs          []string
+	vhost          string
 	user, password string
 	external       bool
 	tls            *tls.Config // nil: none
@@ -28,7 +30,7 @@ func (t target) String() string {
 	if t.external {
 		who = ""
 	}
-	return scheme + "://" + who + t.addr + "/" + url.PathEscape(t.vhost)
+	return scheme + "://" + who + strings.Join(t.addrs, ",") + "/" + url.PathEscape(t.vhost)
 }
 
 // target makes one of the URL and the fields. Its error shows nothing of the URL, in which
@@ -38,7 +40,7 @@ func (o Options) target() (target, error) {
 		return target{}, &eventbus.ValidationError{Field: field, Rule: rule}
 	}
 	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" || u.Host == "" || u.Opaque != "" {
+	if err != nil || u.Scheme != "amqp" && u.Scheme != "amqps" || u.Hostname() == "" || u.Opaque != "" {
 		return refuse("URL", "must be amqp://user:password@host:port/vhost, or amqps://, with % escapes for what is special")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
@@ -46,23 +48,23 @@ func (o Options) target() (target, error) {
 	}
 	password, _ := u.User.Password()
 	t := target{
-		addr: cmp.Or(o.Addr, hostPort(u)), vhost: cmp.Or(o.VHost, vhost(u)), external: o.External,
+		addrs: o.Addrs, vhost: cmp.Or(o.VHost, vhost(u)), external: o.External,
 		user: cmp.Or(o.User, u.User.Username(), "guest"), password: cmp.Or(o.Password, password),
 		tls: o.TLS,
 	}
 	if t.password == "" && t.user == "guest" {
 		t.password = "guest" // the server's own default, which it lets in from its own machine alone
 	}
-	host, port, err := net.SplitHostPort(t.addr)
-	if err != nil || host == "" || port == "" {
-		return refuse("Addr", "must be host:port")
+	if len(t.addrs) == 0 {
+		t.addrs = []string{hostPort(u)}
+	}
+	for i, addr := range t.addrs {
+		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+			return refuse(fmt.Sprintf("Addrs[%d]", i), "must be host:port")
+		}
 	}
 	if t.tls == nil && u.Scheme == "amqps" {
 		t.tls = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if t.tls != nil && t.tls.ServerName == "" {
-		t.tls = t.tls.Clone()
-		t.tls.ServerName = host
 	}
 	return t, nil
 }

@@ -26,12 +26,20 @@ const consumerTimeout = 24 * time.Hour
 // groupQueue is where a group's events wait. Nothing of it is ever dropped or rejected: how
 // often an event was delivered is the engine's to judge; see docs/adr/013.
 func (t *transport) groupQueue(group string) declaration {
-	return declaration{name: t.names.queue(group), args: amqp.Table{
+	d := declaration{name: t.names.queue(group), args: amqp.Table{
 		amqp.QueueTypeArg:       amqp.QueueTypeQuorum,
 		amqp.QueueOverflowArg:   amqp.QueueOverflowRejectPublish,
 		amqp.ConsumerTimeoutArg: consumerTimeout.Milliseconds(),
 		"x-delivery-limit":      int64(-1),
 	}}
+	if t.options.Classic { // which knows no limit
+		d.args[amqp.QueueTypeArg] = amqp.QueueTypeClassic
+		delete(d.args, "x-delivery-limit")
+	}
+	if t.options.SingleActiveConsumer {
+		d.args[amqp.SingleActiveConsumerArg] = true
+	}
+	return d
 }
 
 // exchange makes sure of the exchange, once on each connection.
@@ -41,9 +49,9 @@ func (t *transport) exchange(ctx context.Context, c *conn) error {
 	}
 	err := c.briefly(ctx, func(ch *amqp.Channel) error {
 		if t.options.Passive {
-			return ch.ExchangeDeclarePassive(t.names.exchange(), amqp.ExchangeTopic, true, false, false, false, nil)
+			return ch.ExchangeDeclarePassive(t.names.exchange(), t.options.ExchangeType, true, false, false, false, nil)
 		}
-		return ch.ExchangeDeclare(t.names.exchange(), amqp.ExchangeTopic, true, false, false, false, nil)
+		return ch.ExchangeDeclare(t.names.exchange(), t.options.ExchangeType, true, false, false, false, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("rabbitbus: exchange %s: %w", t.names.exchange(), typed(err))
@@ -83,18 +91,7 @@ func (t *transport) group(ctx context.Context, c *conn, g engine.Group) error {
 	if err := t.declare(ctx, c, q); err != nil || t.options.Passive {
 		return err
 	}
-	err := c.briefly(ctx, func(ch *amqp.Channel) error {
-		for _, p := range g.Patterns {
-			if err := ch.QueueBind(q.name, string(p), t.names.exchange(), false, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("rabbitbus: bind %s to %s: %w", q.name, t.names.exchange(), typed(err))
-	}
-	return nil
+	return t.bind(ctx, c, g)
 }
 
 // look asks how a queue is. A queue that is not there is no error.

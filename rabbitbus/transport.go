@@ -5,10 +5,13 @@ import (
 	"crypto/rand"
 	"hash/maphash"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/engine"
@@ -27,6 +30,7 @@ type transport struct {
 	instance   string
 	placed     atomic.Uint64 // messages that have a name
 	unroutable atomic.Uint64
+	marks      atomic.Uint64 // see mark
 
 	mu      sync.Mutex
 	members map[*member]bool
@@ -38,7 +42,8 @@ var (
 )
 
 func newTransport(at target, o Options) *transport {
-	d := dialer{at, o}
+	d := dialer{at, o, new(atomic.Uint32)}
+	d.turn.Store(mathrand.Uint32N(uint32(len(at.addrs))))
 	t := &transport{
 		names: names{o.Prefix}, options: o, seed: maphash.MakeSeed(), instance: strings.ToLower(rand.Text()[:13]),
 		publishing: newLink(d, "publishing"), consuming: newLink(d, "consuming"), desk: newLink(d, "desk"),
@@ -72,9 +77,9 @@ func (t *transport) Shard(to engine.Address, key string) uint32 {
 
 // Send publishes the messages, all of one shard, and waits for their confirms.
 func (t *transport) Send(ctx context.Context, ms []engine.Message) []error {
-	b := &batch{transport: t, out: make([]outgoing, len(ms))}
+	b := &batch{transport: t, out: make([]outgoing, len(ms)), headers: make(amqp.Table, len(ms[0].Header)+4)}
 	for i := range ms {
-		b.out[i].envelope, b.out[i].err = t.envelope(&ms[i])
+		b.out[i].envelope, b.out[i].message = t.envelope(&ms[i]), &ms[i]
 	}
 	if err := b.prepare(ctx, t.Shard(ms[0].To, ms[0].Key)); err != nil {
 		return all(len(ms), notSent(err))

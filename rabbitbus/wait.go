@@ -17,11 +17,12 @@ type wait struct {
 	late     *time.Timer // since there was an obstacle
 }
 
-// await waits until all is confirmed, ctx ends, or it makes no sense any more.
+// await waits until all is confirmed, ctx ends, or it makes no sense any more. It begins with
+// what is confirmed last, most often: then it wakes up once.
 func (b *batch) await(ctx context.Context) {
 	w := wait{batch: b, obstacle: b.conn.obstacle()}
 	defer w.calm()
-	for i := range b.out {
+	for i := len(b.out) - 1; i >= 0; i-- {
 		if c := b.out[i].confirmed; c != nil && !isClosed(c.Done()) && !w.one(ctx, &b.out[i]) {
 			return
 		}
@@ -44,7 +45,7 @@ func (w *wait) one(ctx context.Context, o *outgoing) bool {
 		case <-w.lateness():
 			w.calm()
 			// A move would be repeated after an unknown outcome, and be there twice.
-			if err := w.conn.taking(); err != nil && !o.move {
+			if err := w.conn.taking(); err != nil && !o.message.IsMove() {
 				w.err = err
 				return false
 			}

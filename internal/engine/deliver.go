@@ -75,7 +75,7 @@ func (r *remainder) note(errs []error) {
 		switch {
 		case errors.Is(err, ErrNotStored) && p.doubtful:
 			err = fmt.Errorf("%w: %w", errOvertaking, err)
-		case errors.Is(err, ErrNotStored), r.sent[at].isMove() && errors.Is(err, eventbus.ErrUnknown):
+		case errors.Is(err, ErrNotStored), r.sent[at].IsMove() && errors.Is(err, eventbus.ErrUnknown):
 			r.left = append(r.left, at)
 		case errors.Is(err, eventbus.ErrUnknown):
 			p.doubtful = true

@@ -113,7 +113,7 @@ func (s *sender) queue(ctx context.Context, c *call) {
 	for _, p := range c.parcels {
 		p.shard.withdraw(p, why)
 	}
-	if rang && !c.messages[0].isMove() {
+	if rang && !c.messages[0].IsMove() {
 		c.abandon(why)
 		return
 	}

@@ -18,7 +18,7 @@ import (
 
 const (
 	windDown = 250 * time.Millisecond // for cancelled handlers to return
-	lastRest = 750 * time.Millisecond // for settling after that
+	lastRest = 500 * time.Millisecond // for settling after that: a caller waits less than a second too long
 )
 
 // Stop ends the subscription; see [eventbus.Subscription].

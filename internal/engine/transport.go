@@ -104,9 +104,9 @@ type Message struct {
 	Beyond bool
 }
 
-// isMove reports whether the message goes to one group, and may be sent again after an unknown
+// IsMove reports whether the message goes to one group, and may be sent again after an unknown
 // outcome.
-func (m *Message) isMove() bool { return m.To.Group != "" }
+func (m *Message) IsMove() bool { return m.To.Group != "" }
 
 // Receipt names a delivery to the source it came from.
 type Receipt struct {
