@@ -18,6 +18,7 @@ type clients struct {
 	options  *redis.Options // the caller's, as go-redis has completed them
 	commands *redis.Client
 	traffic  traffic // of commands
+	gate     gate
 
 	mu     sync.Mutex
 	closed bool
@@ -26,19 +27,19 @@ type clients struct {
 
 func newClients(of *redis.Client, wait time.Duration) *clients {
 	c := &clients{options: of.Options()}
-	o := c.derive()
+	o := c.derive(c.traffic.count)
 	if o.ReadTimeout > 0 {
 		o.ReadTimeout += wait // of WAIT and WAITAOF
 	}
-	o.Dialer = c.traffic.count(o.Dialer)
 	c.commands = redis.NewClient(o)
 	return c
 }
 
-// derive copies the options. go-redis has completed them once, and would take what it
-// made of "none" for "not said" now; see docs/adr/011.
-func (c *clients) derive() *redis.Options {
+// derive copies the options, for connections that wrap has to do with. go-redis has completed
+// them once, and would take what it made of "none" for "not said" now; see docs/adr/011.
+func (c *clients) derive(wrap func(dialer) dialer) *redis.Options {
 	o := *c.options
+	o.Dialer = c.gate.guard(wrap(o.Dialer))
 	o.MaxRetries, o.DialerRetries = -1, 1 // the engine tries again
 	for _, timeout := range []*time.Duration{&o.ReadTimeout, &o.WriteTimeout} {
 		if *timeout == 0 {
@@ -57,8 +58,7 @@ func (c *clients) derive() *redis.Options {
 
 // reader returns a client with one connection, for reads that block. The caller closes it.
 func (c *clients) reader(l *line) *redis.Client {
-	o := c.derive()
-	o.Dialer = l.keep(o.Dialer)
+	o := c.derive(l.keep)
 	o.PoolSize, o.MaxActiveConns = 1, 1
 	if o.ReadTimeout > 0 {
 		o.ReadTimeout += blocked

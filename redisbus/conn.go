@@ -22,13 +22,25 @@ func (t *traffic) count(dial dialer) dialer {
 		if err != nil {
 			return nil, err
 		}
-		counted := &conn{Conn: c, traffic: t}
-		if raw, ok := c.(syscall.Conn); ok { // by which go-redis sees that the server has closed it
-			return &rawConn{counted, raw}, nil
-		}
-		return counted, nil
+		return withSyscalls(&conn{Conn: c, traffic: t}, c), nil
 	}
 }
+
+// withSyscalls returns c, which wraps raw, with that of raw by which go-redis sees that the
+// server has closed it.
+func withSyscalls(c, raw net.Conn) net.Conn {
+	if s, ok := raw.(syscall.Conn); ok {
+		return &rawConn{c, s}
+	}
+	return c
+}
+
+type rawConn struct {
+	net.Conn
+	raw syscall.Conn
+}
+
+func (c *rawConn) SyscallConn() (syscall.RawConn, error) { return c.raw.SyscallConn() }
 
 type conn struct {
 	net.Conn
@@ -41,13 +53,6 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 	return c.Conn.Write(p)
 }
-
-type rawConn struct {
-	*conn
-	raw syscall.Conn
-}
-
-func (c *rawConn) SyscallConn() (syscall.RawConn, error) { return c.raw.SyscallConn() }
 
 // greetings are the commands with which go-redis begins a connection.
 var greetings = [][]byte{[]byte("hello\r\n"), []byte("auth\r\n"), []byte("select\r\n"), []byte("client\r\n"), []byte("ping\r\n"), []byte("readonly\r\n")}

@@ -51,7 +51,7 @@ func TestNothingIsWrittenToAServerThatGreetsNobody(t *testing.T) {
 
 func TestTheCallersLimiterStaysBehind(t *testing.T) {
 	c := newClients(redis.NewClient(&redis.Options{Limiter: refusing{}}), 0)
-	require.Nil(t, c.derive().Limiter)
+	require.Nil(t, c.derive(c.traffic.count).Limiter)
 	require.NoError(t, c.close())
 }
 

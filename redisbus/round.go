@@ -17,7 +17,7 @@ func (m *member) round(ctx context.Context) (time.Duration, error) {
 	if found != nil {
 		found = fmt.Errorf("redisbus: look for topics: %w", typed(found))
 	}
-	if errors.Is(found, ErrCredentials) { // nothing else gets in, and each attempt is one against the server
+	if errors.Is(found, ErrCredentials) { // nothing else gets in
 		return 0, found
 	}
 	wait, err := m.promote(ctx)
