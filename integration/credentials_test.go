@@ -58,7 +58,14 @@ func TestCredentialsUnderLoad(t *testing.T) {
 				}
 				u.restore()
 				l.healed()
-				publish(25, 50)
+				again := l.spans[len(l.spans)-1]
+				before := l.stored.Load()
+				next := 25
+				for ; l.stored.Load() == before; next++ { // it takes a moment
+					publish(next, next+1)
+					require.False(t, time.Now().After(again.to), "nothing can be published again")
+				}
+				publish(next, next+25)
 				require.NoError(t, l.judge().Err())
 				l.stop()
 				for _, text := range append(outputs(l), l.log.String()) {
