@@ -77,14 +77,19 @@ func TestRabbitClosesTheConnectionsOfTheDemo(t *testing.T) {
 	open := func() int { return strings.Count(b.Exec("rabbitmqctl", "-q", "list_connections", "name"), "->") }
 	orders := 4000
 	if testing.Short() {
-		orders = 1500
+		orders = 2000
 	}
 	demo := startDemo(t, command, b.URL, "--orders", strconv.Itoa(orders))
+	cuts := 0
 	for range scaledTimes(10) {
-		require.Eventually(t, func() bool { return open() >= 2 }, time.Minute, 5*time.Millisecond, "it publishes and consumes")
+		require.Eventually(t, func() bool { return open() >= 2 || demo.isOver() }, time.Minute, 5*time.Millisecond, "it publishes and consumes")
+		if demo.isOver() {
+			break // a quick machine
+		}
 		b.Exec("rabbitmqctl", "close_all_connections", "by a test")
+		cuts++
 	}
-	require.False(t, demo.isOver(), "which was the middle")
+	require.NotZero(t, cuts, "the demo was over before the first")
 	demo.addsUp(orders * 8)
 	for _, what := range []string{"list_queues", "list_exchanges"} {
 		left := func() string { return b.Exec("rabbitmqctl", "-q", what, "name") }

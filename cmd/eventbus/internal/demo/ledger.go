@@ -27,7 +27,6 @@ type tally struct {
 	handled    int // successful handler calls
 	confirmed  int // of those, the ones that the bus reported
 	duplicates int // successful calls beyond an event's first
-	surplus    int // of those, the ones that no trouble explains
 	strangers  int // calls with an event that is not in the register
 	retried    int
 	buried     map[string]bool // letters, of which one may be told of again when the connection was lost
@@ -36,8 +35,10 @@ type tally struct {
 
 type mark struct {
 	handled, settled bool
-	outages          int // of the subscriber, when its last call began
-	copies           int // that have explained a call
+	sent             bool // again, by the bus: as a retry or a replay
+	outages          int  // of the subscriber, when its last call began
+	copies           int  // that have explained a call
+	surplus          int  // calls that repeat another, and that neither explains
 }
 
 func newLedger(r *register, subscribers []string) *ledger {
@@ -91,20 +92,33 @@ func (l *ledger) handled(c call, position int) {
 			case m.copies < l.trouble.copies(position):
 				m.copies++
 			default:
-				t.surplus++
+				m.surplus++
 			}
 		}
 		m.handled, m.outages = true, max(m.outages, c.outages)
 	})
 }
 
-// unexplained counts the calls that repeat another for no reason that is known.
+// unexplained counts the calls that repeat another for no reason that is known. What the bus has sent
+// again it may have sent twice, if the connection for that was lost meanwhile.
 func (l *ledger) unexplained() (n int) {
 	for name, t := range l.tallies {
-		t.update(func(t *tally) { n += max(0, t.surplus-l.trouble.lapses(name)) })
+		t.update(func(t *tally) {
+			surplus := 0
+			for _, m := range t.marks {
+				if m.sent {
+					m.surplus = max(0, m.surplus-l.trouble.outages(publishing))
+				}
+				surplus += m.surplus
+			}
+			n += max(0, surplus-l.trouble.lapses(name))
+		})
 	}
 	return n
 }
+
+// publishing stands for a subscriber where the bus tells of the connection by which it publishes.
+const publishing = ""
 
 // stranger notes an event that is not in the register.
 func (l *ledger) stranger(subscriber string) {
@@ -114,6 +128,7 @@ func (l *ledger) stranger(subscriber string) {
 // reopen says that a buried event is on its way again.
 func (l *ledger) reopen(subscriber string, position int) {
 	l.tallies[subscriber].mark(position, func(t *tally, m *mark) {
+		m.sent = true
 		if m.settled && !m.handled {
 			m.settled = false
 			t.settled--
@@ -138,12 +153,21 @@ func (l *ledger) observer() eventbus.Observer {
 			l.notify()
 		},
 		Retried: func(r eventbus.Retried) {
-			if t, ok := l.tallies[r.Subscriber]; ok {
-				t.update(func(t *tally) { t.retried++ })
-				l.notify()
-			}
+			l.retried(r.Subscriber, &r.Event)
 		},
 	}
+}
+
+func (l *ledger) retried(subscriber string, e *eventbus.DomainEvent) {
+	t, ok := l.tallies[subscriber]
+	if !ok {
+		return
+	}
+	t.update(func(t *tally) { t.retried++ })
+	if position, ok := l.register.position(e); ok {
+		t.mark(position, func(_ *tally, m *mark) { m.sent = true })
+	}
+	l.notify()
 }
 
 func (l *ledger) settle(subscriber string, e *eventbus.DomainEvent, how func(*tally)) {

@@ -66,6 +66,7 @@ func TestLedgerMeasures(t *testing.T) {
 // What trouble explains is a duplicate all the same, and no fault.
 func TestLedgerExplainsDuplicates(t *testing.T) {
 	const again, lost, refused, lapse = "stored perhaps, and published again", "the connection was lost", "refused, and published again", "a lease ran out"
+	const sent, cut = "retried or replayed", "the connection for publishing was lost"
 	for _, c := range []struct {
 		between     []string // of two calls each
 		duplicates  int
@@ -83,6 +84,11 @@ func TestLedgerExplainsDuplicates(t *testing.T) {
 		{[]string{refused}, 1, 1},
 		{[]string{lapse}, 1, 0},
 		{[]string{lapse, ""}, 2, 1},
+		{[]string{cut}, 1, 1},
+		{[]string{sent}, 1, 1},
+		{[]string{sent, cut}, 2, 1},
+		{[]string{cut, sent}, 2, 1},
+		{[]string{cut, sent, cut}, 3, 1},
 	} {
 		l := newLedger(newRegister(), []string{"a", "b"})
 		l.store(0)
@@ -97,6 +103,10 @@ func TestLedgerExplainsDuplicates(t *testing.T) {
 				l.trouble.reconnected("a")
 			case lapse:
 				l.trouble.lapse("a", 1)
+			case sent:
+				l.reopen("a", 0)
+			case cut:
+				l.trouble.reconnected(publishing)
 			}
 			l.handled(l.begin("a"), 0)
 		}
