@@ -1,0 +1,234 @@
+package kafkabus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/fetch"
+	"github.com/segmentio/kafka-go/protocol/produce"
+)
+
+// record is one of a partition's log. A value of nil is a tombstone.
+type record struct {
+	offset     int64
+	time       time.Time
+	key, value []byte
+	header     []protocol.Header
+}
+
+// portion is what is written to one partition, and what became of it.
+type portion struct {
+	topic     string
+	partition int32
+	records   []record
+	base      int64 // offset of the first, when they are stored
+	err       error // as the broker said it
+}
+
+// write stores the portions, all of partitions that one broker leads, in one request, on all
+// replicas in sync. An error of the whole, which a portion then has too, may mean anything; see outcome.
+// The records may be written again: kafka-go's are made anew for each call, since it would store
+// records of which it has read keys and values as empty ones.
+func (c *client) write(ctx context.Context, portions []*portion) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	request := &produce.Request{Acks: int16(kafka.RequireAll), Timeout: int32(max(time.Until(deadline).Milliseconds(), 1))}
+	for _, p := range portions {
+		if n := len(request.Topics); n == 0 || request.Topics[n-1].Topic != p.topic {
+			request.Topics = append(request.Topics, produce.RequestTopic{Topic: p.topic})
+		}
+		of := &request.Topics[len(request.Topics)-1]
+		of.Partitions = append(of.Partitions, produce.RequestPartition{Partition: p.partition, RecordSet: protocol.RecordSet{
+			Attributes: compressions[c.options.Compression], Records: &writing{records: p.records},
+		}})
+	}
+	answer, err := c.transport.RoundTrip(ctx, c.addr, request)
+	if err != nil {
+		for _, p := range portions {
+			p.err = err
+		}
+		return err
+	}
+	stored, ok := answer.(*produce.Response)
+	if !ok {
+		return fmt.Errorf("kafkabus: unexpected answer %T", answer)
+	}
+	for _, p := range portions {
+		p.base, p.err = storedOf(stored, p)
+	}
+	return nil
+}
+
+var errUntold = errors.New("the broker has not said what became of it")
+
+func storedOf(r *produce.Response, p *portion) (int64, error) {
+	for i := range r.Topics {
+		if r.Topics[i].Topic != p.topic {
+			continue
+		}
+		for j := range r.Topics[i].Partitions {
+			if x := &r.Topics[i].Partitions[j]; x.Partition == p.partition {
+				return x.BaseOffset, said(x.ErrorCode, x.ErrorMessage)
+			}
+		}
+	}
+	return -1, errUntold
+}
+
+func said(code int16, text string) error {
+	switch {
+	case code == 0:
+		return nil
+	case text != "":
+		return fmt.Errorf("%w: %s", kafka.Error(code), text)
+	}
+	return kafka.Error(code)
+}
+
+// writing hands kafka-go the records of a portion.
+type writing struct {
+	records []record
+	next    int
+}
+
+func (w *writing) ReadRecord() (*kafka.Record, error) {
+	if w.next == len(w.records) {
+		return nil, io.EOF
+	}
+	r := &w.records[w.next]
+	w.next++
+	return &kafka.Record{Time: r.time, Key: kafka.NewBytes(r.key), Value: kafka.NewBytes(r.value), Headers: r.header}, nil
+}
+
+// append stores records in one partition, and returns the offset of the first.
+func (c *client) append(ctx context.Context, topic string, partition int32, rs ...record) (int64, error) {
+	p := &portion{topic: topic, partition: partition, records: rs}
+	if err := c.write(ctx, []*portion{p}); err != nil {
+		return -1, err
+	}
+	return p.base, p.err
+}
+
+// span is what there is of a partition: from first, until before last.
+type span struct{ first, last int64 }
+
+// spans returns those of all partitions of a topic.
+func (c *client) spans(ctx context.Context, topic string) ([]span, error) {
+	known, err := c.topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of := known[topic]
+	if of.partitions == 0 {
+		return nil, fmt.Errorf("%w: %s is missing", ErrTopic, topic)
+	}
+	var asked []kafka.OffsetRequest
+	for i := range of.partitions {
+		asked = append(asked, kafka.FirstOffsetOf(i), kafka.LastOffsetOf(i))
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	answer, err := c.api.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: asked}})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]span, of.partitions)
+	for _, p := range answer.Topics[topic] {
+		if p.Error != nil {
+			return nil, p.Error
+		}
+		if p.Partition < len(out) {
+			out[p.Partition] = span{p.FirstOffset, p.LastOffset}
+		}
+	}
+	return out, nil
+}
+
+const (
+	// portionBytes is what one partition answers with at most, unless one batch is larger: no
+	// batch is larger than what brokers take by default.
+	portionBytes = 1 << 20
+	answerBytes  = 8 << 20
+)
+
+// read returns records of a partition from an offset on, without waiting for any, and the offset to
+// read from next. None is no end: what was compacted away is passed over in steps.
+func (c *client) read(ctx context.Context, topic string, partition int32, from int64) ([]record, int64, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	answer, err := c.transport.RoundTrip(ctx, c.addr, fetching(0, []fetch.RequestTopic{{
+		Topic: topic, Partitions: []fetch.RequestPartition{wanted(partition, from)},
+	}}))
+	if err != nil {
+		return nil, from, err
+	}
+	got, ok := answer.(*fetch.Response)
+	if !ok || len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 1 {
+		return nil, from, errUntold
+	}
+	p := &got.Topics[0].Partitions[0]
+	if p.ErrorCode != 0 {
+		return nil, from, kafka.Error(p.ErrorCode)
+	}
+	return taken(p, from)
+}
+
+// fetching is a request to be answered when there is something, or after the wait.
+func fetching(wait time.Duration, of []fetch.RequestTopic) *fetch.Request {
+	return &fetch.Request{
+		ReplicaID: -1, MaxWaitTime: int32(wait.Milliseconds()), MinBytes: 1, MaxBytes: answerBytes, SessionID: 0, SessionEpoch: -1, Topics: of,
+	}
+}
+
+func wanted(partition int32, from int64) fetch.RequestPartition {
+	return fetch.RequestPartition{
+		Partition: partition, CurrentLeaderEpoch: -1, FetchOffset: from, LogStartOffset: -1, PartitionMaxBytes: portionBytes,
+	}
+}
+
+// taken returns the records of an answer from an offset on, and the offset behind them. Where none
+// comes though there are some, they were compacted away, all of a batch: it is passed over record by record,
+// as kafka-go does not say where it ends.
+func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err error) {
+	next = from
+	for p.RecordSet.Records != nil {
+		r, err := p.RecordSet.Records.ReadRecord()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return rs, next, err
+		}
+		x := record{offset: r.Offset, time: r.Time, header: r.Headers}
+		if x.key, err = whole(r.Key); err == nil {
+			x.value, err = whole(r.Value)
+		}
+		if err != nil {
+			return rs, next, err
+		}
+		if x.offset >= from {
+			rs, next = append(rs, x), x.offset+1
+		}
+	}
+	if next == from && from < p.HighWatermark {
+		next++
+	}
+	return rs, next, nil
+}
+
+// whole reads all, and tells nil from empty.
+func whole(b protocol.Bytes) ([]byte, error) {
+	if b == nil {
+		return nil, nil
+	}
+	defer func() { _ = b.Close() }()
+	out := make([]byte, b.Len())
+	_, err := io.ReadFull(b, out)
+	return out, err
+}
