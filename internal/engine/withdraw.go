@@ -1,0 +1,45 @@
+package engine
+
+import "context"
+
+// withdraw gives a source back that is asked back: only what runs is waited for, and
+// acknowledged, as long as the source lasts.
+func (f *feed) withdraw() {
+	s := f.s
+	s.mu.Lock()
+	f.withdrawn = true
+	drained := make(chan struct{})
+	f.drained = drained
+	for x := f.flights.first; x != nil; {
+		next := x.after
+		if !x.atWork() {
+			f.leave(x)
+			s.drop(x)
+		}
+		x = next
+	}
+	if f.drained != nil && f.flights.n == 0 {
+		f.drained = nil
+		close(drained)
+	}
+	s.mu.Unlock()
+	f.keepTries(s.settling)
+
+	lasting, cancel := context.WithCancel(s.receiving)
+	defer cancel()
+	over := make(chan error, 1)
+	go func() {
+		_, err := f.source.Receive(lasting, 0)
+		over <- err
+	}()
+	select {
+	case <-drained:
+		cancel()
+		<-over
+		f.close(s.settling)
+	case err := <-over:
+		if isGone(err) {
+			f.lose(err)
+		} // else the subscription halts, and closes the feed when its handlers are done
+	}
+}
