@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
@@ -139,4 +140,10 @@ func withEvent(l dlq.Letter, e eventbus.DomainEvent) dlq.Letter {
 	}
 	l.EventID, l.Type, l.AggregateType, l.AggregateID, l.TenantID = e.ID, e.Type, e.AggregateType, e.AggregateID, e.TenantID
 	return l
+}
+
+func encoded(t testing.TB, l *dlq.Letter) []byte {
+	b, err := letterline.Encode(l)
+	require.NoError(t, err)
+	return b
 }

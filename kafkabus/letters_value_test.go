@@ -114,21 +114,39 @@ func TestAClosedStore(t *testing.T) {
 	s := newLetterStore(testClient(t, Options{Brokers: []string{silent(t)}}), letterOptions{})
 	require.NoError(t, s.close(t.Context()))
 	require.NoError(t, s.close(t.Context()))
-	for what, err := range eachCall(t.Context(), s) {
-		require.ErrorIs(t, err, eventbus.ErrClosed, what)
+	for what, call := range eachCall(s) {
+		require.ErrorIs(t, call(t.Context()), eventbus.ErrClosed, what)
 	}
 }
 
-// eachCall does everything that a store can do.
-func eachCall(ctx context.Context, s *letterStore) map[string]error {
-	errs := map[string]error{"put": s.Put(ctx, testLetter(0)), "release": s.Release(ctx, "000000")}
-	_, errs["page"] = s.Page(ctx, dlq.Filter{}, "", 9)
-	_, errs["page of one"] = s.Page(ctx, dlq.Filter{Group: "shop", Subscriber: "mailer"}, "", 9)
-	_, errs["count"] = s.Count(ctx, dlq.Filter{})
-	_, errs["take"] = s.Take(ctx, "000000", time.Minute)
-	_, errs["remove"] = s.Remove(ctx, "000000")
-	errs["join"], errs["forget"] = s.join(ctx, "shop.mailer"), s.forget(ctx, "shop.mailer")
-	return errs
+// eachCall is everything that a store can do.
+func eachCall(s *letterStore) map[string]func(context.Context) error {
+	page := func(f dlq.Filter) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, err := s.Page(ctx, f, "", 9)
+			return err
+		}
+	}
+	return map[string]func(context.Context) error{
+		"put":         func(ctx context.Context) error { return s.Put(ctx, testLetter(0)) },
+		"page":        page(dlq.Filter{}),
+		"page of one": page(dlq.Filter{Group: "shop", Subscriber: "mailer"}),
+		"count": func(ctx context.Context) error {
+			_, err := s.Count(ctx, dlq.Filter{})
+			return err
+		},
+		"take": func(ctx context.Context) error {
+			_, err := s.Take(ctx, "000000", time.Minute)
+			return err
+		},
+		"remove": func(ctx context.Context) error {
+			_, err := s.Remove(ctx, "000000")
+			return err
+		},
+		"release": func(ctx context.Context) error { return s.Release(ctx, "000000") },
+		"join":    func(ctx context.Context) error { return s.join(ctx, "shop.mailer") },
+		"forget":  func(ctx context.Context) error { return s.forget(ctx, "shop.mailer") },
+	}
 }
 
 // FuzzLetterCursor: a cursor comes from outside.
