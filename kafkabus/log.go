@@ -26,8 +26,9 @@ type portion struct {
 	topic     string
 	partition int32
 	records   []record
-	base      int64 // offset of the first, when they are stored
-	err       error // as the broker said it
+	base      int64     // offset of the first, when they are stored
+	stored    time.Time // when, by the broker's clock, if the topic has its times of that
+	err       error     // as the broker said it
 }
 
 // write stores the portions, all of partitions that one broker leads, in one request, on all
@@ -60,25 +61,31 @@ func (c *client) write(ctx context.Context, portions []*portion) error {
 		return fmt.Errorf("kafkabus: unexpected answer %T", answer)
 	}
 	for _, p := range portions {
-		p.base, p.err = storedOf(stored, p)
+		p.read(stored)
 	}
 	return nil
 }
 
 var errUntold = errors.New("the broker has not said what became of it")
 
-func storedOf(r *produce.Response, p *portion) (int64, error) {
+// read takes what became of the portion from the answer.
+func (p *portion) read(r *produce.Response) {
+	p.base, p.err = -1, errUntold
 	for i := range r.Topics {
 		if r.Topics[i].Topic != p.topic {
 			continue
 		}
 		for j := range r.Topics[i].Partitions {
-			if x := &r.Topics[i].Partitions[j]; x.Partition == p.partition {
-				return x.BaseOffset, said(x.ErrorCode, x.ErrorMessage)
+			x := &r.Topics[i].Partitions[j]
+			if x.Partition != p.partition {
+				continue
+			}
+			p.base, p.err = x.BaseOffset, said(x.ErrorCode, x.ErrorMessage)
+			if x.LogAppendTime >= 0 {
+				p.stored = time.UnixMilli(x.LogAppendTime)
 			}
 		}
 	}
-	return -1, errUntold
 }
 
 func said(code int16, text string) error {
@@ -160,23 +167,36 @@ const (
 // read returns records of a partition from an offset on, without waiting for any, and the offset to
 // read from next. None is no end: what was compacted away is passed over in steps.
 func (c *client) read(ctx context.Context, topic string, partition int32, from int64) ([]record, int64, error) {
+	g, err := c.glance(ctx, topic, wanted(partition, from))
+	return g.records, g.next, err
+}
+
+// glance is what there was to read of a partition, and the offset behind the last record of all, which
+// need not be among them.
+type glance struct {
+	records   []record
+	next, end int64
+}
+
+// glance is read, and says where the partition ends.
+func (c *client) glance(ctx context.Context, topic string, at fetch.RequestPartition) (glance, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	answer, err := c.transport.RoundTrip(ctx, c.addr, fetching(0, []fetch.RequestTopic{{
-		Topic: topic, Partitions: []fetch.RequestPartition{wanted(partition, from)},
-	}}))
+	none := glance{next: at.FetchOffset, end: -1}
+	answer, err := c.transport.RoundTrip(ctx, c.addr, fetching(0, []fetch.RequestTopic{{Topic: topic, Partitions: []fetch.RequestPartition{at}}}))
 	if err != nil {
-		return nil, from, err
+		return none, err
 	}
 	got, ok := answer.(*fetch.Response)
 	if !ok || len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 1 {
-		return nil, from, errUntold
+		return none, errUntold
 	}
 	p := &got.Topics[0].Partitions[0]
 	if p.ErrorCode != 0 {
-		return nil, from, kafka.Error(p.ErrorCode)
+		return none, kafka.Error(p.ErrorCode)
 	}
-	return taken(p, from)
+	rs, next, err := taken(p, at.FetchOffset)
+	return glance{rs, next, p.HighWatermark}, err
 }
 
 // fetching is a request to be answered when there is something, or after the wait.

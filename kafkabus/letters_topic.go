@@ -1,0 +1,225 @@
+package kafkabus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/seed-28af575d/eventbus/dlq"
+)
+
+// letterBytes is how large a letter can be: more than an event that brokers take by default, with
+// what is said of its failure.
+const letterBytes = 8 << 20
+
+// config is how a topic of letters is made. Its times are the broker's, by which leases end. Segments
+// are small, since only those that are full or old are compacted.
+func (s *letterStore) config(name string) kafka.TopicConfig {
+	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+	c := kafka.TopicConfig{Topic: name, NumPartitions: 1, ReplicationFactor: s.client.options.Topics.Replication}
+	if c.ReplicationFactor == 0 {
+		c.ReplicationFactor = -1 // what the cluster does
+	}
+	for _, x := range [][2]string{
+		{"cleanup.policy", "compact"}, {"message.timestamp.type", "LogAppendTime"},
+		{"min.compaction.lag.ms", ms(s.bounds.lag)}, {"max.compaction.lag.ms", ms(s.bounds.lag + s.bounds.retain)},
+		{"delete.retention.ms", ms(s.bounds.retain)}, {"segment.bytes", strconv.Itoa(32 << 20)}, {"max.message.bytes", strconv.Itoa(letterBytes)},
+	} {
+		c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: x[0], ConfigValue: x[1]})
+	}
+	return c
+}
+
+// join makes the topic of a group's letters, if that is missing and to be made, and says what is
+// wrong with one that is there: the error matches ErrTopic.
+func (s *letterStore) join(ctx context.Context, group string) error {
+	err := s.open(ctx)
+	if err == nil {
+		err = s.ready(ctx, s.log(group), s.missing)
+	}
+	if err != nil {
+		return s.failed(ctx, "dead letters of "+group, err)
+	}
+	return nil
+}
+
+// whenMissing is what is done about a topic of letters that is not there.
+type whenMissing func(ctx context.Context, topic string) error
+
+// missing makes a topic that is missing, if it may.
+func (s *letterStore) missing(ctx context.Context, name string) error {
+	if s.client.options.Topics.Passive {
+		return fmt.Errorf("%w: %s is missing, and Options.Topics.Passive makes none", ErrTopic, name)
+	}
+	return s.client.make(ctx, s.config(name))
+}
+
+// none makes no topic.
+func none(context.Context, string) error { return errLettersMissing }
+
+// ready returns nil if the topic of the letters is there and as it should be. It calls missing if it
+// is not there.
+func (s *letterStore) ready(ctx context.Context, l *letterLog, missing whenMissing) error {
+	if l.good.Load() {
+		return nil
+	}
+	known, err := s.client.topics(ctx)
+	if err != nil {
+		return err
+	}
+	of := known[l.topic]
+	if of.partitions == 0 {
+		of, err = s.lookUp(ctx, l.topic)
+	}
+	if err == nil && of.partitions == 0 {
+		if err = missing(ctx, l.topic); err == nil {
+			of, err = s.lookUp(ctx, l.topic)
+		}
+	}
+	if err == nil {
+		err = s.verify(ctx, l.topic, of.partitions)
+	}
+	if err == nil {
+		l.good.Store(true)
+	}
+	return err
+}
+
+// verify says what is wrong with a topic of letters.
+func (s *letterStore) verify(ctx context.Context, name string, partitions int) error {
+	if partitions != 1 {
+		return fmt.Errorf("%w: %s has %d partitions, and needs 1: letters have one order", ErrTopic, name, partitions)
+	}
+	has, err := s.client.config(ctx, name, "cleanup.policy", "message.timestamp.type", "min.compaction.lag.ms", "delete.retention.ms")
+	if err != nil {
+		return fmt.Errorf("look at topic %s: %w", name, err)
+	}
+	wrong := func(what, wants, why string) error {
+		return fmt.Errorf("%w: %s has %s=%s, and needs %s: %s", ErrTopic, name, what, has[what], wants, why)
+	}
+	if has["cleanup.policy"] != "compact" {
+		return wrong("cleanup.policy", "compact and nothing else", "letters that nobody has replayed or discarded would vanish")
+	}
+	if has["message.timestamp.type"] != "LogAppendTime" {
+		return wrong("message.timestamp.type", "LogAppendTime", "the broker's clock says when a letter that was taken is free again")
+	}
+	for what, least := range map[string]time.Duration{"min.compaction.lag.ms": s.bounds.lag, "delete.retention.ms": s.bounds.stale} {
+		if ms, err := strconv.ParseInt(has[what], 10, 64); err != nil || ms < least.Milliseconds() {
+			return wrong(what, "at least "+strconv.FormatInt(least.Milliseconds(), 10), "every process must read who has taken a letter, and that it was removed")
+		}
+	}
+	return nil
+}
+
+// config returns settings of a topic.
+func (c *client) config(ctx context.Context, topic string, names ...string) (map[string]string, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	answer, err := c.api.DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{
+		{ResourceType: kafka.ResourceTypeTopic, ResourceName: topic, ConfigNames: names},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for i := range answer.Resources {
+		if err := answer.Resources[i].Error; err != nil {
+			return nil, typed(err)
+		}
+		for _, x := range answer.Resources[i].ConfigEntries {
+			found[x.ConfigName] = x.ConfigValue
+		}
+	}
+	return found, nil
+}
+
+// forget deletes all letters of a group, taken or not, and their topic. There need be none.
+func (s *letterStore) forget(ctx context.Context, group string) error {
+	err := s.open(ctx)
+	if err == nil {
+		err = s.erase(ctx, s.log(group))
+	}
+	if err != nil {
+		return s.failed(ctx, "delete dead letters of "+group, err)
+	}
+	return nil
+}
+
+func (s *letterStore) erase(ctx context.Context, l *letterLog) error {
+	within, cancel := bounded(ctx)
+	defer cancel()
+	answer, err := s.client.api.DeleteTopics(within, &kafka.DeleteTopicsRequest{Topics: []string{l.topic}})
+	if err != nil {
+		return err
+	}
+	if err := answer.Errors[l.topic]; err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
+		return typed(err)
+	}
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		of, err := s.lookUp(within, l.topic)
+		if err != nil {
+			return err
+		}
+		if of.partitions == 0 {
+			break
+		}
+		if !pause(within, wait) {
+			return fmt.Errorf("topic %s is still there: %w", l.topic, within.Err())
+		}
+	}
+	return l.taking(ctx, func() error {
+		l.good.Store(false)
+		l.reset()
+		return nil
+	})
+}
+
+// logsOf returns what is known of each group that the filter selects, in the order of their names:
+// of those that have letters, or that the filter names in full.
+func (s *letterStore) logsOf(ctx context.Context, f *dlq.Filter) (logs []*letterLog, err error) {
+	services := slices.Clone(f.Groups)
+	if f.Group != "" {
+		services = append(services, f.Group)
+	}
+	var groups []string
+	if f.Subscriber != "" && len(services) > 0 {
+		for _, service := range services {
+			groups = append(groups, service+"."+f.Subscriber)
+		}
+	} else if groups, err = s.groups(ctx); err != nil {
+		return nil, err
+	}
+	slices.Sort(groups)
+	for _, group := range slices.Compact(groups) {
+		if selectsGroup(f, group) && s.legal(group) {
+			logs = append(logs, s.log(group))
+		}
+	}
+	return logs, nil
+}
+
+// groups are those that have a topic of letters.
+func (s *letterStore) groups(ctx context.Context) (groups []string, err error) {
+	if err := s.client.refresh(ctx); err != nil {
+		return nil, err
+	}
+	known, err := s.client.topics(ctx)
+	for name := range known {
+		if group, ok := s.names.lettersOf(name); ok {
+			groups = append(groups, group)
+		}
+	}
+	return groups, err
+}
+
+func selectsGroup(f *dlq.Filter, group string) bool {
+	service, subscriber, _ := strings.Cut(group, ".")
+	return (f.Group == "" || f.Group == service) && (len(f.Groups) == 0 || slices.Contains(f.Groups, service)) &&
+		(f.Subscriber == "" || f.Subscriber == subscriber)
+}

@@ -1,0 +1,57 @@
+package kafkabus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// write stores records in the log, all or none, and waits for a leader where there is none. Where the
+// topic is not there it calls missing. An error that matches eventbus.ErrUnknown means that they may be stored.
+func (s *letterStore) write(ctx context.Context, l *letterLog, missing whenMissing, rs ...record) (*portion, error) {
+	began := time.Now()
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		if err := s.ready(ctx, l, missing); err != nil {
+			return nil, err
+		}
+		p := &portion{topic: l.topic, records: rs}
+		sent := time.Now()
+		err := s.client.write(ctx, []*portion{p})
+		if err == nil {
+			err = p.err
+		}
+		if err == nil {
+			if !p.stored.IsZero() {
+				l.clock.learn(p.stored, sent, time.Now())
+			}
+			return p, nil
+		}
+		if absent(err) {
+			l.good.Store(false) // it is looked for again
+		}
+		known := outcome(err)
+		if !errors.Is(known, engine.ErrNotStored) || ctx.Err() != nil || time.Since(began) > s.bounds.patience || !pause(ctx, wait) {
+			return p, known
+		}
+		_ = s.client.refresh(ctx) // the writing says what is wrong
+	}
+}
+
+// clockNow is between what times the broker's clock stands. If that is not known, something is
+// written that no reader heeds, since the broker tells its time for nothing else.
+func (s *letterStore) clockNow(ctx context.Context, l *letterLog) (least, most time.Time, err error) {
+	for range 2 {
+		var known bool
+		if least, most, known = l.clock.span(); known {
+			return least, most, nil
+		}
+		if _, err := s.write(ctx, l, none, record{key: []byte(claimKey("", s.owner))}); err != nil {
+			return least, most, err
+		}
+	}
+	return least, most, errNoClock
+}
+
+var errNoClock = errors.New("the broker does not say what time it is: the topic of the letters needs message.timestamp.type=LogAppendTime")
