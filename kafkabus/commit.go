@@ -1,0 +1,131 @@
+package kafkabus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// commitPause is between the beginnings of two commits: what is acknowledged meanwhile goes with the next.
+const commitPause = 5 * time.Millisecond
+
+// commits commits for all sources of a generation, one after the other, so that none goes back.
+func (e *epoch) commits() {
+	for {
+		select {
+		case <-e.wish:
+		case <-e.life.Done():
+			return
+		}
+		e.mu.Lock()
+		r := e.next
+		e.next = newRound()
+		e.mu.Unlock()
+		began := time.Now()
+		r.err = e.commitAll(e.life)
+		close(r.done)
+		if isLost(r.err) {
+			e.die()
+			return
+		}
+		wait := commitPause - time.Since(began)
+		if r.err != nil {
+			wait = commitRest
+		}
+		if wait > 0 && !pause(e.life, wait) {
+			return
+		}
+	}
+}
+
+// commitRest is after a commit that has failed.
+const commitRest = 200 * time.Millisecond
+
+// commitAll commits what has changed.
+func (e *epoch) commitAll(ctx context.Context) error {
+	marks := map[*source]mark{}
+	topics := map[string][]kafka.OffsetCommit{}
+	for _, s := range e.sources {
+		m := s.mark()
+		if m == e.kept[s] {
+			continue
+		}
+		marks[s] = m
+		topics[s.place.topic] = append(topics[s.place.topic], kafka.OffsetCommit{Partition: int(s.place.partition), Offset: m.end, Metadata: m.text})
+	}
+	if len(marks) == 0 {
+		return nil
+	}
+	failed, err := e.member.transport.client.commit(ctx, e.member.groupID(), int(e.generation), e.id, topics)
+	if err != nil {
+		return fmt.Errorf("kafkabus: commit of %s: %w", e, typed(err))
+	}
+	for s, m := range marks {
+		if _, bad := failed[s.place]; !bad {
+			e.kept[s] = m
+			s.committed(m)
+		}
+	}
+	var errs []error
+	for at, err := range failed {
+		errs = append(errs, fmt.Errorf("kafkabus: commit of %s for %s/%d: %w", e, at.topic, at.partition, typed(err)))
+	}
+	return errors.Join(errs...)
+}
+
+// committed is what the group has written down of a partition.
+type committed struct {
+	offset int64
+	text   string
+}
+
+// committed returns what a group has committed of a topic, by partition. Nothing is not in it.
+func (c *client) committed(ctx context.Context, group, topic string, partitions []int) (map[int]committed, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	answer, err := c.api.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: partitions}})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Error != nil {
+		return nil, answer.Error
+	}
+	known := map[int]committed{}
+	for _, p := range answer.Topics[topic] {
+		if p.Error != nil {
+			return nil, p.Error
+		}
+		if p.CommittedOffset >= 0 {
+			known[p.Partition] = committed{p.CommittedOffset, p.Metadata}
+		}
+	}
+	return known, nil
+}
+
+// commit writes down where a group is, and returns the partitions for which that was refused.
+func (c *client) commit(ctx context.Context, group string, generation int, member string, topics map[string][]kafka.OffsetCommit) (map[place]error, error) {
+	ctx, cancel := context.WithTimeout(ctx, commitTime)
+	defer cancel()
+	answer, err := c.api.OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: group, GenerationID: generation, MemberID: member, Topics: topics})
+	if err != nil {
+		return nil, err
+	}
+	failed := map[place]error{}
+	for topic, partitions := range answer.Topics {
+		for _, p := range partitions {
+			if isLost(p.Error) {
+				return nil, p.Error
+			}
+			if p.Error != nil {
+				failed[place{topic, int32(p.Partition)}] = p.Error
+			}
+		}
+	}
+	return failed, nil
+}
+
+// commitTime is how long one commit may take: what is not answered is committed anew.
+const commitTime = 5 * time.Second

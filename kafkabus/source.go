@@ -1,0 +1,308 @@
+package kafkabus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// source is a partition in one generation of the group.
+type source struct {
+	epoch      *epoch
+	place      place
+	eventTopic string // of what stands in a topic of events
+	ownGroup   string // of what stands in the topic of the group alone
+	opened     int64  // what stands before it may have been handed out before
+	fed        chan struct{}
+	closed     chan struct{}
+	closeOnce  sync.Once
+
+	mu       sync.Mutex
+	progress progress
+	next     int64 // to be fetched
+	handed   int64 // behind the last that was handed out
+	open     int64 // as it was committed last
+	reserve  int64 // how far open is ahead of what is handed out
+	stored   []record
+	waiting  waiting // not due yet
+	bytes    int     // of stored
+	asked    bool    // a fetch is under way
+	rests    time.Time
+	err      error // to be told once
+	clean    bool  // all that was handed out was given back in order
+}
+
+var _ engine.Source = (*source)(nil)
+
+const (
+	// storedBytes and storedRecords are what is fetched ahead of the handlers, before one more answer.
+	storedBytes, storedRecords = 512 << 10, 2000
+	// waitingRecords are read ahead for what is due sooner.
+	waitingRecords = 10_000
+	// leastReserve and mostReserve bound how many deliveries are written down as handed out before they are:
+	// a crash has as many more handled one at a time.
+	leastReserve, mostReserve = 16, 2048
+)
+
+func newSource(e *epoch, at place, p progress, open int64) *source {
+	s := &source{
+		epoch: e, place: at, opened: open, fed: make(chan struct{}, 1), closed: make(chan struct{}),
+		progress: p, next: p.end, handed: p.end, open: open, reserve: leastReserve,
+	}
+	t := e.member.transport
+	if topic, ok := t.names.topicOf(at.topic); ok {
+		s.eventTopic = topic
+	} else {
+		s.ownGroup = e.member.group.Name
+	}
+	return s
+}
+
+// hungry reports whether more is to be fetched now. The lock is held.
+func (s *source) hungry(now time.Time) bool {
+	return !s.asked && len(s.stored) < storedRecords && s.bytes < storedBytes && s.waiting.len() < waitingRecords && !now.Before(s.rests)
+}
+
+// feed takes what was fetched.
+func (s *source) feed(rs []record, next int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.epoch.member.transport.now()
+	expected := s.next
+	for i := range rs {
+		r := &rs[i]
+		if r.offset > expected { // what is not there will not be handed out
+			s.progress.finish(expected, r.offset)
+		}
+		expected = r.offset + 1
+		if s.progress.finished(r.offset) {
+			continue
+		}
+		if s.ownGroup != "" {
+			if due := dueOf(r); due.After(now) {
+				s.waiting.push(r, due)
+				continue
+			}
+		}
+		s.stored = append(s.stored, *r)
+		s.bytes += r.size()
+	}
+	if next > expected {
+		s.progress.finish(expected, next)
+	}
+	s.next = next
+	s.wake()
+}
+
+func (s *source) wake() {
+	select {
+	case s.fed <- struct{}{}:
+	default:
+	}
+}
+
+// fail lets Receive say what is wrong, once, and rests before the next fetch.
+func (s *source) fail(err error, rest time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err, s.rests = err, time.Now().Add(rest)
+	s.wake()
+}
+
+// Receive waits for deliveries. None are handed out that are not written down as such.
+func (s *source) Receive(ctx context.Context, most int) ([]*engine.Delivery, error) {
+	for {
+		if err := s.epoch.over(most > 0); err != nil {
+			return nil, fmt.Errorf("kafkabus: %s/%d: %w", s.place.topic, s.place.partition, err)
+		}
+		ds, due, err := s.take(most)
+		if err != nil {
+			return nil, err
+		}
+		if len(ds) > 0 {
+			if err := s.announce(ctx); err != nil {
+				s.putBack(ds)
+				continue // it says itself what is over
+			}
+			s.epoch.wakeFetch()
+			return deliveries(ds), nil
+		}
+		s.epoch.wakeFetch()
+		if err := s.await(ctx, most > 0, due); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// await waits until there may be something.
+func (s *source) await(ctx context.Context, minds bool, due time.Time) error {
+	var timer <-chan time.Time
+	if !due.IsZero() {
+		t := time.NewTimer(max(due.Sub(s.epoch.member.transport.now()), 0))
+		defer t.Stop()
+		timer = t.C
+	}
+	withdrawn := s.epoch.withdrawn
+	if !minds {
+		withdrawn = nil
+	}
+	select {
+	case <-s.fed:
+	case <-timer:
+	case <-withdrawn:
+	case <-s.epoch.dead:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// handout is a delivery and what it was made of.
+type handout struct {
+	*engine.Delivery
+	record record
+}
+
+func deliveries(hs []handout) []*engine.Delivery {
+	ds := make([]*engine.Delivery, len(hs))
+	for i := range hs {
+		ds[i] = hs[i].Delivery
+	}
+	return ds
+}
+
+// take makes deliveries of what is there, what is due first, and tells when the next is due.
+func (s *source) take(most int) (out []handout, due time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err = s.err; err != nil {
+		s.err = nil
+		return nil, due, err
+	}
+	now := s.epoch.member.transport.now()
+	for len(out) < most && s.waiting.len() > 0 && !s.waiting.first().After(now) {
+		r := s.waiting.pop()
+		out = append(out, s.hand(&r))
+	}
+	for len(out) < most && len(s.stored) > 0 {
+		r := s.stored[0]
+		s.stored[0] = record{}
+		s.stored = s.stored[1:]
+		s.bytes -= r.size()
+		out = append(out, s.hand(&r))
+	}
+	if s.waiting.len() > 0 {
+		due = s.waiting.first()
+	}
+	return out, due, nil
+}
+
+func (s *source) hand(r *record) handout {
+	d, _ := s.delivery(r)
+	s.handed = max(s.handed, r.offset+1)
+	return handout{d, *r}
+}
+
+// announce has it written down how far deliveries were handed out, unless that is ahead anyway.
+func (s *source) announce(ctx context.Context) error {
+	s.mu.Lock()
+	ahead := s.handed <= s.open
+	if !ahead {
+		s.reserve = min(2*s.reserve, mostReserve)
+	}
+	s.mu.Unlock()
+	for !ahead {
+		if err := s.epoch.commit(ctx); err != nil {
+			if s.epoch.over(false) != nil || ctx.Err() != nil {
+				return err
+			}
+			pause(ctx, 50*time.Millisecond) // the committer has said what is wrong
+			continue
+		}
+		s.mu.Lock()
+		ahead = s.handed <= s.open
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// putBack takes back what was not handed out after all.
+func (s *source) putBack(hs []handout) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rs := make([]record, len(hs), len(hs)+len(s.stored))
+	for i := range hs {
+		rs[i] = hs[i].record
+		s.bytes += rs[i].size()
+	}
+	s.stored = append(rs, s.stored...)
+}
+
+// Ack notes what is finished, and returns when that is committed.
+func (s *source) Ack(ctx context.Context, rs []engine.Receipt) error {
+	s.mu.Lock()
+	for _, r := range rs {
+		s.progress.finish(int64(r.N), int64(r.N)+1)
+	}
+	s.mu.Unlock()
+	err := s.epoch.commit(ctx)
+	if err != nil && s.epoch.over(false) != nil {
+		return fmt.Errorf("kafkabus: %s/%d: %w", s.place.topic, s.place.partition, engine.ErrGone)
+	}
+	return err
+}
+
+// Keep looks whether the partition is still ours: there is no lease to extend.
+func (s *source) Keep(context.Context, []engine.Receipt) ([]engine.Receipt, error) {
+	return nil, s.epoch.over(true)
+}
+
+// kept is how often that is looked for.
+const kept = 250 * time.Millisecond
+
+// Close gives back what was not acknowledged: it is not suspect.
+func (s *source) Close(ctx context.Context) (err error) {
+	s.closeOnce.Do(func() {
+		s.mu.Lock()
+		s.clean = true
+		s.mu.Unlock()
+		if s.epoch.over(false) == nil {
+			err = s.epoch.commit(ctx)
+		}
+		close(s.closed)
+		s.epoch.wakeFetch()
+	})
+	return err
+}
+
+// mark is what is to be committed of a source, and what it was made from.
+type mark struct {
+	end  int64
+	text string
+	open int64
+}
+
+// mark returns what is to be committed now.
+func (s *source) mark() mark {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := mark{end: s.progress.end, open: s.handed + s.reserve}
+	if s.clean {
+		m.open = m.end
+	}
+	m.text = s.progress.text(m.open)
+	return m
+}
+
+// committed notes that the mark is.
+func (s *source) committed(m mark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = m.open
+	if s.handed+s.reserve/2 < m.open {
+		s.reserve = max(s.reserve/2, leastReserve)
+	}
+}
