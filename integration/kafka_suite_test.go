@@ -3,7 +3,6 @@ package integration_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -22,15 +21,19 @@ import (
 // kafkaSession is the shortest that brokers allow.
 const kafkaSession = 6 * time.Second
 
+// kafkaPartitions are those of a topic.
+const kafkaPartitions = 3
+
 // The bus on Kafka keeps every promise.
 func TestKafkaConformance(t *testing.T) {
 	bustest.Run(t, bustest.Backend{
 		Capabilities: kafkabus.Capabilities(),
 		Lease:        kafkaSession,
+		Sources:      kafkaPartitions,
 		Space: func(t testing.TB) bustest.Space {
 			s := &kafkaSpace{at: broker.Use(t, broker.Kafka), lines: map[eventbus.EventBus]*line{}}
 			s.proxy = fault.NewProxy(t, fault.Options{Upstream: s.at.Addr})
-			return bustest.Space{Open: s.open, Crash: s.crash, Cut: s.proxy.Reset, Delete: s.vandals(), Inject: s.inject}
+			return bustest.Space{Open: s.open, Crash: s.crash, Cut: s.proxy.Reset, LoseReply: s.loseReply, Delete: s.vandals(), Inject: s.inject}
 		},
 	})
 }
@@ -48,7 +51,7 @@ func (s *kafkaSpace) open(o eventbus.Options) (eventbus.EventBus, error) {
 	l := &line{through: s.proxy.Addr()}
 	bus, err := kafkabus.New(kafkabus.Options{
 		Options: o, Brokers: strings.Split(s.at.URL, ","), Prefix: s.at.Prefix, Dial: l.dial,
-		Topics: kafkabus.Topics{Partitions: 3}, Session: kafkaSession, Heartbeat: 100 * time.Millisecond,
+		Topics: kafkabus.Topics{Partitions: kafkaPartitions}, Session: kafkaSession, Heartbeat: 100 * time.Millisecond,
 	})
 	if err != nil {
 		return nil, err
@@ -66,6 +69,9 @@ func (s *kafkaSpace) crash(bus eventbus.EventBus) {
 	s.mu.Unlock()
 	l.cut()
 }
+
+// loseReply is for what only events have.
+func (s *kafkaSpace) loseReply() { s.proxy.SwallowReply("ce_id", fault.ThenCut) }
 
 // vandals delete what the buses of the space have made for orders.
 func (s *kafkaSpace) vandals() map[string]func(ctx context.Context) error {
@@ -103,29 +109,33 @@ func (s *kafkaSpace) do(f func(c *kafka.Client) error) error {
 
 // inject publishes what another program would.
 func (s *kafkaSpace) inject(ctx context.Context, topic string, m bustest.Foreign) error {
-	r := kafka.Record{Time: time.Now(), Value: kafka.NewBytes(m.Body)}
-	for _, h := range m.Headers {
-		r.Headers = append(r.Headers, protocol.Header{Key: h.Name, Value: []byte(h.Value)})
-		if h.Name == "ce_subject" {
-			r.Key = kafka.NewBytes([]byte(h.Value))
+	made := func() kafka.Record { // anew for each attempt: the client reads it to its end
+		r := kafka.Record{Time: time.Now(), Value: kafka.NewBytes(m.Body)}
+		for _, h := range m.Headers {
+			r.Headers = append(r.Headers, protocol.Header{Key: h.Name, Value: []byte(h.Value)})
+			if h.Name == "ce_subject" {
+				r.Key = kafka.NewBytes([]byte(h.Value))
+			}
 		}
+		return r
 	}
 	name := s.at.Prefix + "." + topic
 	return s.do(func(c *kafka.Client) error {
-		made, err := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: name, NumPartitions: 3, ReplicationFactor: 1}}})
+		topics, err := c.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: name, NumPartitions: kafkaPartitions, ReplicationFactor: 1}}})
 		if err != nil {
 			return err
 		}
-		if err := made.Errors[name]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+		if err := topics.Errors[name]; err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
 			return err
 		}
-		p, err := c.Produce(ctx, &kafka.ProduceRequest{Topic: name, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(r)})
-		if err != nil {
-			return err
+		for {
+			p, err := c.Produce(ctx, &kafka.ProduceRequest{Topic: name, RequiredAcks: kafka.RequireAll, Records: kafka.NewRecordReader(made())})
+			if err != nil {
+				return err
+			}
+			if !errors.Is(p.Error, kafka.NotLeaderForPartition) { // the topic is a moment old
+				return p.Error
+			}
 		}
-		if p.Error != nil {
-			return fmt.Errorf("inject: %w", p.Error)
-		}
-		return nil
 	})
 }

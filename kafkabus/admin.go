@@ -161,25 +161,44 @@ func hasMembers(group string, n int) error {
 	}
 }
 
-// membersOf returns the members of a consumer group by their names.
-func (c *client) membersOf(ctx context.Context, group string) ([]string, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	answer, err := c.api.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+// groupMember is a member of a consumer group, and what is assigned to it.
+type groupMember struct {
+	name   string
+	places []place
+}
+
+// membersOf returns the members of a consumer group.
+func (c *client) membersOf(ctx context.Context, group string) ([]groupMember, error) {
+	ms, err := patiently(ctx, c, func(ctx context.Context) (ms []groupMember, err error) {
+		answer, err := c.api.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+		if err != nil {
+			return nil, err
+		}
+		for i := range answer.Groups {
+			g := &answer.Groups[i]
+			if err := unlessCode(g.Error, kafka.GroupIdNotFound); err != nil {
+				return nil, err
+			}
+			for j := range g.Members {
+				ms = append(ms, groupMemberOf(&g.Members[j]))
+			}
+		}
+		return ms, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("kafkabus: look at group %s: %w", group, typed(err))
 	}
-	var names []string
-	for i := range answer.Groups {
-		g := &answer.Groups[i]
-		if err := unlessCode(g.Error, kafka.GroupIdNotFound); err != nil {
-			return nil, fmt.Errorf("kafkabus: look at group %s: %w", group, typed(err))
-		}
-		for j := range g.Members {
-			names = append(names, g.Members[j].MemberID)
+	return ms, nil
+}
+
+func groupMemberOf(x *kafka.DescribeGroupsResponseMember) groupMember {
+	m := groupMember{name: x.MemberID}
+	for _, t := range x.MemberAssignments.Topics {
+		for _, partition := range t.Partitions {
+			m.places = append(m.places, place{t.Topic, int32(partition)})
 		}
 	}
-	return names, nil
+	return m
 }
 
 // Erase removes what buses with this prefix have on the cluster: topics of events, groups with all that

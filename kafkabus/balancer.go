@@ -3,6 +3,8 @@ package kafkabus
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/segmentio/kafka-go"
@@ -10,55 +12,85 @@ import (
 
 // balancer shares out the partitions of a group. It asks for them itself: kafka-go hands over none at all
 // where one topic of many is missing.
-type balancer struct{ client *client }
+type balancer struct {
+	client *client
+	member *member
+}
 
 // ProtocolName is what the members of a group must have in common.
 func (balancer) ProtocolName() string { return "eventbus-1" }
 
-// UserData is nothing.
-func (balancer) UserData() ([]byte, error) { return nil, nil }
+// busy are partitions by topic.
+type busy map[string][]int
 
-// AssignGroups shares the partitions of each topic among those who want it, one to each in turn, and goes on
-// with the next topic where it stopped. Members keep their order as long as they stay, and so most of
-// their partitions.
-func (b balancer) AssignGroups(members []kafka.GroupMember, _ []kafka.Partition) kafka.GroupMemberAssignments {
-	ctx, cancel := bounded(context.Background())
-	defer cancel()
-	shared := kafka.GroupMemberAssignments{}
-	for i := range members {
-		shared[members[i].ID] = map[string][]int{}
+// UserData says what the member works on, and is to keep.
+func (b balancer) UserData() ([]byte, error) {
+	all := busy{}
+	for _, p := range b.member.busy() {
+		all[p.topic] = append(all[p.topic], int(p.partition))
 	}
-	if b.client.refresh(ctx) != nil {
-		return shared // nobody is assigned anything, and the watch of each notices
+	if len(all) == 0 {
+		return nil, nil
 	}
-	known, err := b.client.topics(ctx)
-	if err != nil {
-		return shared
-	}
-	share(shared, members, known)
-	return shared
+	return json.Marshal(all)
 }
 
-func share(shared kafka.GroupMemberAssignments, members []kafka.GroupMember, known map[string]topic) {
+// AssignGroups leaves partitions with members that work on them, and gives each other one to the member that
+// wants its topic and has the fewest.
+func (b balancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
+	ctx, cancel := bounded(context.Background())
+	defer cancel()
+	var known map[string]topic
+	err := b.client.refresh(ctx)
+	if err == nil {
+		known, err = b.client.topics(ctx)
+	}
+	if err != nil {
+		known = map[string]topic{}
+		for _, p := range partitions {
+			known[p.Topic] = topic{name: p.Topic, partitions: max(known[p.Topic].partitions, p.ID+1)}
+		}
+	}
+	return share(members, known)
+}
+
+func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMemberAssignments {
+	members = slices.Clone(members)
 	slices.SortFunc(members, func(x, y kafka.GroupMember) int { return cmp.Compare(x.ID, y.ID) })
+	shared, counts, given := kafka.GroupMemberAssignments{}, map[string]int{}, map[place]bool{}
+	give := func(id string, p place) {
+		shared[id][p.topic] = append(shared[id][p.topic], int(p.partition))
+		counts[id]++
+		given[p] = true
+	}
 	wanted := map[string][]string{} // members by topic
-	var names []string
 	for i := range members {
-		for _, name := range members[i].Topics {
-			if wanted[name] == nil {
-				names = append(names, name)
+		x := &members[i]
+		shared[x.ID] = map[string][]int{}
+		for _, name := range x.Topics {
+			wanted[name] = append(wanted[name], x.ID)
+		}
+		var keeps busy
+		if json.Unmarshal(x.UserData, &keeps) != nil {
+			continue
+		}
+		for name, partitions := range keeps {
+			for _, n := range partitions {
+				p := place{name, int32(n)}
+				if slices.Contains(x.Topics, name) && n < known[name].partitions && !given[p] {
+					give(x.ID, p)
+				}
 			}
-			wanted[name] = append(wanted[name], members[i].ID)
 		}
 	}
-	slices.Sort(names)
-	turn := 0
-	for _, name := range names {
-		who := wanted[name]
-		for partition := range known[name].partitions {
-			id := who[turn%len(who)]
-			shared[id][name] = append(shared[id][name], partition)
-			turn++
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		for n := range known[name].partitions {
+			p := place{name, int32(n)}
+			if given[p] {
+				continue
+			}
+			give(slices.MinFunc(wanted[name], func(x, y string) int { return counts[x] - counts[y] }), p)
 		}
 	}
+	return shared
 }

@@ -39,7 +39,7 @@ func New(o Options) (*Bus, error) {
 		Transport: t,
 		Traits:    engine.Traits{Keep: kept, Span: mostSpan},
 		Letters:   t.letters,
-		Ledger:    &ledger{transport: t, books: map[string]*book{}},
+		Ledger:    t.ledger,
 	}, o.Options)
 	if err != nil {
 		return nil, err

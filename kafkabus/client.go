@@ -40,6 +40,7 @@ func newClient(o Options) (*client, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: o.DialTimeout}).DialContext
 	}
+	dial = guarded(dial)
 	c := &client{options: o, addr: kafka.TCP(o.Brokers...)}
 	c.dialer = &kafka.Dialer{
 		ClientID: clientID, DialFunc: dial, Timeout: o.DialTimeout, TLS: encryption, SASLMechanism: mechanism,

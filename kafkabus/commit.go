@@ -14,9 +14,12 @@ const commitPause = 5 * time.Millisecond
 
 // commits commits for all sources of a generation, one after the other, so that none goes back.
 func (e *epoch) commits() {
+	often := time.NewTicker(commitAnyway)
+	defer often.Stop()
 	for {
 		select {
 		case <-e.wish:
+		case <-often.C: // how far deliveries were handed out, for who looks
 		case <-e.life.Done():
 			return
 		}
@@ -28,7 +31,7 @@ func (e *epoch) commits() {
 		r.err = e.commitAll(e.life)
 		close(r.done)
 		if isLost(r.err) {
-			e.die()
+			e.end()
 			return
 		}
 		wait := commitPause - time.Since(began)
@@ -41,16 +44,19 @@ func (e *epoch) commits() {
 	}
 }
 
+// commitAnyway is how often what nobody waits for is committed.
+const commitAnyway = time.Second
+
 // commitRest is after a commit that has failed.
 const commitRest = 200 * time.Millisecond
 
 // commitAll commits what has changed.
 func (e *epoch) commitAll(ctx context.Context) error {
-	marks := map[*source]mark{}
+	marks := map[*source]marked{}
 	topics := map[string][]kafka.OffsetCommit{}
-	for _, s := range e.sources {
-		m := s.mark()
-		if m == e.kept[s] {
+	for _, s := range e.all() {
+		m, news := s.mark()
+		if !news {
 			continue
 		}
 		marks[s] = m
@@ -65,7 +71,6 @@ func (e *epoch) commitAll(ctx context.Context) error {
 	}
 	for s, m := range marks {
 		if _, bad := failed[s.place]; !bad {
-			e.kept[s] = m
 			s.committed(m)
 		}
 	}
@@ -76,30 +81,28 @@ func (e *epoch) commitAll(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// committed is what the group has written down of a partition.
-type committed struct {
-	offset int64
-	text   string
+// committed returns what a group has committed of a topic, by partition. Nothing is not in it.
+func (c *client) committed(ctx context.Context, group, topic string, partitions []int) (map[int]mark, error) {
+	return patiently(ctx, c, func(ctx context.Context) (map[int]mark, error) {
+		answer, err := c.api.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: partitions}})
+		if err == nil {
+			err = answer.Error
+		}
+		if err != nil {
+			return nil, err
+		}
+		return committedOf(answer.Topics[topic])
+	})
 }
 
-// committed returns what a group has committed of a topic, by partition. Nothing is not in it.
-func (c *client) committed(ctx context.Context, group, topic string, partitions []int) (map[int]committed, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	answer, err := c.api.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: partitions}})
-	if err != nil {
-		return nil, err
-	}
-	if answer.Error != nil {
-		return nil, answer.Error
-	}
-	known := map[int]committed{}
-	for _, p := range answer.Topics[topic] {
+func committedOf(partitions []kafka.OffsetFetchPartition) (map[int]mark, error) {
+	known := map[int]mark{}
+	for _, p := range partitions {
 		if p.Error != nil {
 			return nil, p.Error
 		}
 		if p.CommittedOffset >= 0 {
-			known[p.Partition] = committed{p.CommittedOffset, p.Metadata}
+			known[p.Partition] = mark{p.CommittedOffset, p.Metadata}
 		}
 	}
 	return known, nil

@@ -43,7 +43,7 @@ func (s *source) delivery(r *record) (d *engine.Delivery, due time.Time) {
 		}
 	}
 	d.Origin = engine.Origin{Topic: s.place.topic, Shard: uint32(s.place.partition), N: uint64(r.offset)}
-	if r.offset < s.opened {
+	if r.offset < s.opened || s.tried[r.offset] {
 		d.Redelivered = 1
 	}
 	return d, due

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,25 +14,23 @@ import (
 )
 
 // epoch is one generation of the group, as one member has it: its partitions, the fetching from them,
-// and the committing. It ends when the group is to be shared out anew, and lasts as long as its
-// sources are given back, but for the grace at most.
+// and the committing. When the group is to be shared out anew its sources are asked back. Those whose
+// handlers do not end within the grace stay with the member, which asks to be assigned them again.
 type epoch struct {
 	member     *member
 	generation int32
-	id         string // of the member
-	sources    []*source
-	withdrawn  chan struct{}
-	dead       chan struct{}
+	id         string          // of the member
 	life       context.Context // of requests
 	end        context.CancelFunc
-	hungry     chan struct{}
-	wish       chan struct{}    // for a commit
-	kept       map[*source]mark // what is committed; of the committer alone
+	withdrawn  chan struct{} // closed when the generation is about to end
+	hungry     chan struct{} // something is to be fetched
+	wish       chan struct{} // something is to be committed
 	running    sync.WaitGroup
 
-	mu     sync.Mutex
-	next   *round        // the commit that begins next
-	asking map[int32]int // fetches under way, by broker
+	mu      sync.Mutex
+	sources []*source
+	next    *round        // the commit that begins next
+	asking  map[int32]int // fetches under way, by broker
 }
 
 // round is one commit of all sources.
@@ -42,16 +41,17 @@ type round struct {
 
 func newRound() *round { return &round{done: make(chan struct{})} }
 
-// begin makes the sources of a generation, and lets it run.
-func (m *member) begin(ctx context.Context, g *kafka.Generation) (*epoch, error) {
+// begin makes the sources of a generation, and lets it run. It returns those that can be handed out.
+func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, error) {
 	e := &epoch{
-		member: m, generation: g.ID, id: g.MemberID, withdrawn: make(chan struct{}), dead: make(chan struct{}),
-		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), kept: map[*source]mark{}, next: newRound(), asking: map[int32]int{},
+		member: m, generation: g.ID, id: g.MemberID, withdrawn: make(chan struct{}),
+		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), next: newRound(), asking: map[int32]int{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
-	err := e.open(ctx, g.Assignments)
+	fresh, err := e.open(ctx, g.Assignments)
 	if err != nil {
-		g.Start(func(context.Context) { e.end() }) // and so ends the generation
+		e.end()
+		g.Start(func(context.Context) {}) // and so ends the generation
 		return nil, err
 	}
 	e.running.Go(e.commits)
@@ -63,93 +63,129 @@ func (m *member) begin(ctx context.Context, g *kafka.Generation) (*epoch, error)
 		}
 		e.finish()
 	})
-	return e, nil
+	return fresh, nil
 }
 
-// open makes a source of each partition, where it was left.
-func (e *epoch) open(ctx context.Context, assigned map[string][]kafka.PartitionAssignment) error {
-	t := e.member.transport
+// open makes a source of each partition, where it was left, and adopts those that still work on it.
+func (e *epoch) open(ctx context.Context, assigned map[string][]kafka.PartitionAssignment) (fresh []*source, err error) {
+	m := e.member
+	tried, err := m.transport.ledger.tried(ctx, m.group.Name)
+	if err != nil {
+		return nil, err
+	}
+	orphans := m.takeOrphans()
+	defer func() {
+		for _, s := range orphans { // others have them now
+			s.lose()
+		}
+	}()
 	for name, partitions := range assigned {
-		if len(partitions) == 0 {
-			continue
-		}
-		asked := make([]int, len(partitions))
-		for i := range partitions {
-			asked[i] = partitions[i].ID
-		}
-		known, err := t.client.committed(ctx, e.member.groupID(), name, asked)
+		marks, err := e.marks(ctx, name, partitions)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		var first []span
-		for _, partition := range asked {
-			at := place{name, int32(partition)}
-			c, ok := known[partition]
-			if !ok {
-				if first == nil {
-					if first, err = t.client.spans(ctx, name); err != nil {
-						return err
-					}
-				}
-				c = committed{offset: first[partition].first}
+		for partition, at := range marks {
+			p := place{name, partition}
+			if s := orphans[p]; s != nil && s.last == at {
+				delete(orphans, p)
+				e.adopt(s)
+				continue
 			}
-			p, open, err := readProgress(c.offset, c.text)
+			k, err := readProgress(at.end, at.text)
 			if err != nil {
-				t.logger().Warn("kafkabus: "+err.Error(), "group", e.member.group.Name, "topic", name, "partition", partition)
+				m.transport.logger().Warn("kafkabus: "+err.Error(), "group", m.group.Name, "topic", name, "partition", partition)
 			}
-			e.sources = append(e.sources, newSource(e, at, p, open))
+			fresh = append(fresh, newSource(e, p, k, at, tried[p]))
 		}
 	}
-	return nil
+	e.sources = append(e.sources, fresh...)
+	return fresh, nil
 }
 
-// finish gives the partitions back: what runs may end, for the grace.
-func (e *epoch) finish() {
-	close(e.withdrawn)
-	grace := time.NewTimer(max(e.member.transport.options.Grace, 0))
-	defer grace.Stop()
-	for _, s := range e.sources {
+// marks returns what the group has committed of partitions, or where they begin.
+func (e *epoch) marks(ctx context.Context, topic string, partitions []kafka.PartitionAssignment) (map[int32]mark, error) {
+	if len(partitions) == 0 {
+		return nil, nil
+	}
+	c := e.member.transport.client
+	asked := make([]int, len(partitions))
+	for i := range partitions {
+		asked[i] = partitions[i].ID
+	}
+	known, err := c.committed(ctx, e.member.groupID(), topic, asked)
+	if err != nil {
+		return nil, err
+	}
+	var spans []span
+	if len(known) < len(asked) {
+		if spans, err = c.spans(ctx, topic); err != nil {
+			return nil, err
+		}
+	}
+	out := map[int32]mark{}
+	for _, partition := range asked {
+		if m, ok := known[partition]; ok {
+			out[int32(partition)] = m
+		} else if partition < len(spans) {
+			out[int32(partition)] = mark{end: spans[partition].first}
+		}
+	}
+	return out, nil
+}
+
+// adopt goes on with a source of an earlier generation, whose handlers still run; when they have
+// ended, another one takes its place.
+func (e *epoch) adopt(s *source) {
+	e.sources = append(e.sources, s)
+	s.move(e)
+	e.running.Go(func() {
 		select {
 		case <-s.closed:
-		case <-grace.C:
-			grace.Reset(0) // for the others too
 		case <-e.life.Done():
+			return
+		}
+		next := s.successor(e)
+		e.mu.Lock()
+		e.sources = append(slices.DeleteFunc(e.sources, func(x *source) bool { return x == s }), next)
+		e.mu.Unlock()
+		e.member.offer(next)
+		wakeUp(e.hungry)
+	})
+}
+
+// all are the sources of now.
+func (e *epoch) all() []*source {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.sources)
+}
+
+// finish asks the sources back, and ends the generation: what runs may end, for the grace.
+func (e *epoch) finish() {
+	close(e.withdrawn)
+	sources := e.all()
+	for _, s := range sources {
+		s.withdraw()
+	}
+	grace, cancel := context.WithTimeout(e.life, max(e.member.transport.options.Grace, 0))
+	for _, s := range sources {
+		select {
+		case <-s.closed:
+		case <-grace.Done():
 		}
 	}
+	cancel()
 	ctx, cancel := context.WithTimeout(e.life, time.Second)
 	_ = e.commit(ctx) // what was acknowledged last
 	cancel()
-	e.die()
-	e.running.Wait()
-}
-
-// die ends all that is under way.
-func (e *epoch) die() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	select {
-	case <-e.dead:
-	default:
-		close(e.dead)
-	}
 	e.end()
-}
-
-// over says that the generation is, or is about to be, if one minds that.
-func (e *epoch) over(minds bool) error {
-	select {
-	case <-e.dead:
-		return engine.ErrGone
-	default:
-	}
-	select {
-	case <-e.withdrawn:
-		if minds {
-			return engine.ErrWithdrawn
+	e.running.Wait()
+	for _, s := range e.all() { // there may be others by now
+		s.withdraw()
+		if s.orphan() {
+			e.member.keep(s)
 		}
-	default:
 	}
-	return nil
 }
 
 // commit waits until what is noted now is committed.
@@ -161,14 +197,15 @@ func (e *epoch) commit(ctx context.Context) error {
 	select {
 	case <-r.done:
 		return r.err
-	case <-e.dead:
-		return engine.ErrGone
+	case <-e.life.Done():
+		return errEnded
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (e *epoch) wakeFetch() { wakeUp(e.hungry) }
+// errEnded means that a generation was over before it had committed.
+var errEnded = fmt.Errorf("the generation is over: %w", engine.ErrGone)
 
 func wakeUp(c chan struct{}) {
 	select {

@@ -3,10 +3,10 @@ package kafkabus
 import (
 	"errors"
 	"fmt"
-	"net"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+	"github.com/segmentio/kafka-go/protocol/produce"
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/engine"
@@ -82,8 +82,8 @@ func outcome(err error) error {
 
 // unsent reports whether nothing can have reached a broker.
 func unsent(err error) bool {
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial" ||
+	var route *produce.Error
+	return errors.Is(err, errNotSent) || errors.As(err, &route) ||
 		errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition) || errors.Is(err, protocol.ErrNoLeader)
 }
 

@@ -90,13 +90,13 @@ func (e *epoch) release(leader int32, of []*source) {
 	e.mu.Lock()
 	e.asking[leader]--
 	e.mu.Unlock()
-	e.wakeFetch()
+	wakeUp(e.hungry)
 }
 
 // fetch asks one broker, and feeds the sources.
 func (e *epoch) fetch(leader int32, of []*source) {
 	if leader < 0 {
-		e.failAll(of, kafka.LeaderNotAvailable)
+		e.headless(of)
 		return
 	}
 	ctx, cancel := context.WithTimeout(e.life, fetchWait+answerTime)
@@ -160,6 +160,7 @@ func (e *epoch) take(s *source, x *fetch.ResponsePartition) error {
 	}
 	s.mu.Lock()
 	from := s.next
+	s.headless = time.Time{}
 	s.mu.Unlock()
 	rs, next, err := taken(x, from)
 	if len(rs) > 0 || next > from {
@@ -175,6 +176,26 @@ func (e *epoch) failAll(of []*source, err error) {
 	e.lookAnew()
 }
 
+// headless rests for partitions that nobody leads, as those of a topic that is being made; after a while
+// that is said.
+func (e *epoch) headless(of []*source) {
+	var long []*source
+	now := time.Now()
+	for _, s := range of {
+		s.mu.Lock()
+		if s.headless.IsZero() {
+			s.headless = now
+		}
+		if s.rests = now.Add(fetchRest); now.Sub(s.headless) > headlessFor {
+			long = append(long, s)
+		}
+		s.mu.Unlock()
+	}
+	e.failAll(long, kafka.LeaderNotAvailable)
+}
+
+const headlessFor = 3 * time.Second
+
 // lookAnew is for when the picture of the cluster may be wrong.
 func (e *epoch) lookAnew() {
 	if _, err := e.member.transport.routes.again(e.life); err != nil {
@@ -184,7 +205,7 @@ func (e *epoch) lookAnew() {
 
 // jump goes on where there is something again, and tells what is lost.
 func (s *source) jump(ctx context.Context) error {
-	spans, err := s.epoch.member.transport.client.spans(ctx, s.place.topic)
+	spans, err := s.member.transport.client.spans(ctx, s.place.topic)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,4 +98,33 @@ func (l *ledger) Save(ctx context.Context, group string, tries map[string]engine
 		return fmt.Errorf("kafkabus: write the ledger of %s: %w", group, typed(err))
 	}
 	return nil
+}
+
+// tried returns the deliveries of a group that the ledger knows, by partition.
+func (l *ledger) tried(ctx context.Context, group string) (map[place]map[int64]bool, error) {
+	known, err := l.Load(ctx, group)
+	if err != nil {
+		return nil, err
+	}
+	out := map[place]map[int64]bool{}
+	for origin := range known {
+		if at, offset, ok := parseOrigin(origin); ok {
+			if out[at] == nil {
+				out[at] = map[int64]bool{}
+			}
+			out[at][offset] = true
+		}
+	}
+	return out, nil
+}
+
+// parseOrigin reads what engine.Origin writes.
+func parseOrigin(s string) (at place, offset int64, ok bool) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 {
+		return at, 0, false
+	}
+	partition, err := strconv.ParseInt(parts[1], 10, 32)
+	offset, bad := strconv.ParseInt(parts[2], 10, 64)
+	return place{parts[0], int32(partition)}, offset, err == nil && bad == nil
 }

@@ -131,30 +131,38 @@ func (c *client) spans(ctx context.Context, topic string) ([]span, error) {
 	if err != nil {
 		return nil, err
 	}
-	of := known[topic]
-	if of.partitions == 0 {
+	n := known[topic].partitions
+	if n == 0 {
 		return nil, fmt.Errorf("%w: %s is missing", ErrTopic, topic)
 	}
 	var asked []kafka.OffsetRequest
-	for i := range of.partitions {
+	for i := range n {
 		asked = append(asked, kafka.FirstOffsetOf(i), kafka.LastOffsetOf(i))
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	answer, err := c.api.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: asked}})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]span, of.partitions)
-	for _, p := range answer.Topics[topic] {
-		if p.Error != nil {
-			return nil, p.Error
-		}
-		if p.Partition < len(out) {
+	found, err := c.offsets(ctx, topic, asked)
+	out := make([]span, n)
+	for _, p := range found {
+		if p.Partition < n {
 			out[p.Partition] = span{p.FirstOffset, p.LastOffset}
 		}
 	}
-	return out, nil
+	return out, err
+}
+
+// offsets looks up offsets of a topic.
+func (c *client) offsets(ctx context.Context, topic string, asked []kafka.OffsetRequest) ([]kafka.PartitionOffsets, error) {
+	return patiently(ctx, c, func(ctx context.Context) ([]kafka.PartitionOffsets, error) {
+		answer, err := c.api.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: asked}})
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range answer.Topics[topic] {
+			if p.Error != nil {
+				return nil, p.Error
+			}
+		}
+		return answer.Topics[topic], nil
+	})
 }
 
 const (

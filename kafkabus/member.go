@@ -25,9 +25,11 @@ type member struct {
 
 	mu       sync.Mutex
 	consumer *kafka.ConsumerGroup
-	topics   string    // those it was made with, and their partitions
-	id       string    // as the group knows us
-	ready    []*source // assigned, for Next
+	topics   string             // those it was made with, and their partitions
+	id       string             // as the group knows us
+	ready    []*source          // assigned, for Next
+	orphans  map[place]*source  // of the last generation, and still in use
+	news     context.CancelFunc // ends the wait of Next
 	ghosts   sync.WaitGroup
 }
 
@@ -143,7 +145,7 @@ func (m *member) enter(topics map[string]int) error {
 	t := m.transport
 	c, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: m.groupID(), Brokers: t.options.Brokers, Dialer: t.client.dialer, Topics: slices.Sorted(maps.Keys(topics)),
-		GroupBalancers: []kafka.GroupBalancer{balancer{t.client}}, HeartbeatInterval: t.options.Heartbeat,
+		GroupBalancers: []kafka.GroupBalancer{balancer{t.client, m}}, HeartbeatInterval: t.options.Heartbeat,
 		SessionTimeout: t.options.Session, RebalanceTimeout: t.options.Session, JoinGroupBackoff: joinRest,
 		StartOffset: kafka.FirstOffset, Timeout: answerTime,
 	})
@@ -174,8 +176,9 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 			return s, nil
 		}
 		c := m.consumer
-		m.mu.Unlock()
 		soon, cancel := context.WithTimeout(ctx, watched)
+		m.news = cancel
+		m.mu.Unlock()
 		g, err := c.Next(soon)
 		cancel()
 		switch {
@@ -185,6 +188,8 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 			return nil, ctx.Err()
 		case errors.Is(err, kafka.ErrGroupClosed):
 			return nil, engine.ErrGone
+		case errors.Is(err, context.Canceled): // there is one
+			err = nil
 		case errors.Is(err, context.DeadlineExceeded):
 			err = m.watch(ctx)
 		case !errors.Is(err, kafka.RebalanceInProgress): // kafka-go has forgotten who we are
@@ -198,15 +203,53 @@ func (m *member) Next(ctx context.Context) (engine.Source, error) {
 
 // assigned begins a generation.
 func (m *member) assigned(ctx context.Context, g *kafka.Generation) error {
-	e, err := m.begin(ctx, g)
-	if err != nil {
-		return err
+	m.mu.Lock()
+	m.id = g.MemberID
+	m.ready = nil
+	m.mu.Unlock()
+	fresh, err := m.begin(ctx, g)
+	for _, s := range fresh {
+		m.offer(s)
 	}
+	return err
+}
+
+// offer has Next return the source.
+func (m *member) offer(s *source) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.id = g.MemberID
-	m.ready = e.sources
-	return nil
+	m.ready = append(m.ready, s)
+	if m.news != nil {
+		m.news()
+	}
+}
+
+// keep keeps a source that its generation has left in use.
+func (m *member) keep(s *source) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.orphans == nil {
+		m.orphans = map[place]*source{}
+	}
+	m.orphans[s.place] = s
+}
+
+func (m *member) takeOrphans() map[place]*source {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	taken := m.orphans
+	m.orphans = nil
+	return taken
+}
+
+// busy are the partitions that the member works on between two generations.
+func (m *member) busy() (places []place) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.orphans {
+		places = append(places, p)
+	}
+	return places
 }
 
 // watch becomes a member anew when there are other topics or partitions.
@@ -275,6 +318,9 @@ func (m *member) Close(ctx context.Context) error {
 		c := m.consumer
 		m.ready = nil
 		m.mu.Unlock()
+		for _, s := range m.takeOrphans() {
+			s.lose()
+		}
 		ended := make(chan error, 1)
 		go func() {
 			ended <- c.Close()

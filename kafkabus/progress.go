@@ -65,11 +65,12 @@ func (p *progress) last() int64 {
 // mostText is how many characters a broker takes beside an offset (offset.metadata.max.bytes).
 const mostText = 4096
 
-// text writes down what is finished beyond the end, and until where deliveries were handed out: as
-// the lengths of runs, or as bits, whichever is shorter. What has no room is left out, and will be
-// handed out again.
-func (p *progress) text(open int64) string {
-	head := "1;" + strconv.FormatInt(min(max(open-p.end, 0), mostAhead), 36) + ";"
+// text writes down what is finished beyond the end, until where deliveries were handed out, and until
+// where they may have been: what is finished as the lengths of runs, or as bits, whichever is shorter.
+// What has no room is left out, and will be handed out again.
+func (p *progress) text(handed, open int64) string {
+	ahead := func(o int64) string { return strconv.FormatInt(min(max(o-p.end, 0), mostAhead), 36) }
+	head := "1;" + ahead(handed) + ";" + ahead(open) + ";"
 	most := base64.RawStdEncoding.DecodedLen(mostText - len(head) - 1)
 	if p.last() <= p.end {
 		if open <= p.end {
@@ -118,46 +119,63 @@ func (p *progress) bitmap(most int) []byte {
 
 var errProgress = errors.New("what stands beside the committed offset is not the bus's")
 
+// known is what a group has written down of a partition.
+type known struct {
+	progress
+	handed int64 // behind the last delivery that was handed out
+	open   int64 // no delivery from there on was
+}
+
 // readProgress makes of an offset and its text what they were made of. A text that another program has
 // written says nothing.
-func readProgress(committed int64, text string) (p progress, open int64, err error) {
-	p, open = progress{end: committed}, committed
+func readProgress(committed int64, text string) (known, error) {
+	nothing := known{progress{end: committed}, committed, committed}
 	if text == "" {
-		return p, open, nil
+		return nothing, nil
 	}
-	version, rest, _ := strings.Cut(text, ";")
-	handed, list, ok := strings.Cut(rest, ";")
-	n, bad := strconv.ParseInt(handed, 36, 64)
-	if version != "1" || !ok || bad != nil || n < 0 || n > mostAhead || committed < 0 {
-		return p, open, errProgress
+	parts := strings.SplitN(text, ";", 4)
+	if parts[0] != "1" || len(parts) != 4 || committed < 0 {
+		return nothing, errProgress
 	}
-	open += n
+	k := nothing
+	for i, at := range []*int64{&k.handed, &k.open} {
+		n, err := strconv.ParseInt(parts[i+1], 36, 64)
+		if err != nil || n < 0 || n > mostAhead {
+			return nothing, errProgress
+		}
+		*at += n
+	}
+	if err := k.readList(parts[3]); err != nil {
+		return nothing, err
+	}
+	return k, nil
+}
+
+// readList takes what is finished.
+func (p *progress) readList(list string) error {
 	if list == "" {
-		return p, open, nil
+		return nil
 	}
-	data, bad := base64.RawStdEncoding.DecodeString(list[1:])
-	if bad != nil {
-		return progress{end: committed}, open, errProgress
+	data, err := base64.RawStdEncoding.DecodeString(list[1:])
+	if err != nil {
+		return errProgress
 	}
+	from := p.end
 	switch list[0] {
 	case 'r':
-		err = p.readRuns(data)
+		return p.readRuns(data)
 	case 'b':
 		for i := range data {
 			for bit := range 8 {
 				if data[i]&(1<<bit) != 0 {
-					o := committed + int64(i*8+bit)
+					o := from + int64(i*8+bit)
 					p.finish(o, o+1)
 				}
 			}
 		}
-	default:
-		err = errProgress
+		return nil
 	}
-	if err != nil {
-		p = progress{end: committed}
-	}
-	return p, open, err
+	return errProgress
 }
 
 // mostAhead bounds what a text can make us note.

@@ -35,9 +35,10 @@ func TestProgressIsThatOfASet(t *testing.T) {
 		for o := start; o < start+500; o++ {
 			require.Equal(t, m[o], p.finished(o), "seed %d, offset %d", seed, o)
 		}
-		read, open, err := readProgress(p.end, p.text(p.end+7))
+		read, err := readProgress(p.end, p.text(p.end+3, p.end+7))
 		require.NoError(t, err)
-		require.Equal(t, p.end+7, open)
+		require.Equal(t, p.end+3, read.handed)
+		require.Equal(t, p.end+7, read.open)
 		for o := start; o < start+500; o++ {
 			require.Equal(t, p.finished(o), read.finished(o), "seed %d, offset %d", seed, o)
 		}
@@ -60,9 +61,9 @@ func TestProgressHasRoomBesideAnOffset(t *testing.T) {
 					p.finish(p.end+o, p.end+o+1)
 				}
 			}
-			text := p.text(p.last())
+			text := p.text(p.last(), p.last())
 			require.LessOrEqual(t, len(text), mostText)
-			read, _, err := readProgress(p.end, text)
+			read, err := readProgress(p.end, text)
 			require.NoError(t, err)
 			for o := p.end; o < p.last(); o++ {
 				require.Equal(t, p.finished(o), read.finished(o))
@@ -82,11 +83,11 @@ func TestProgressThatHasNoRoomIsCutShort(t *testing.T) {
 			p.finish(o, o+1)
 		}
 	}
-	text := p.text(0)
+	text := p.text(0, 0)
 	require.LessOrEqual(t, len(text), mostText)
-	read, open, err := readProgress(5, text)
+	read, err := readProgress(5, text)
 	require.NoError(t, err)
-	require.Equal(t, int64(5), open)
+	require.Equal(t, int64(5), read.open)
 	kept := 0
 	for o := int64(5); o < 200_000; o++ {
 		if read.finished(o) {
@@ -99,32 +100,31 @@ func TestProgressThatHasNoRoomIsCutShort(t *testing.T) {
 
 func TestProgressOfOthersSaysNothing(t *testing.T) {
 	for _, text := range []string{
-		"hello", "2;0;", "1;x", "1;-1;", "1;!;r", "1;0;rAA=", "1;0;zAAAA", "1;0;r/////////w", "1;0;r" + strings.Repeat("/", 40), ";;", "1;zzzzzzzzzzzzzzzzzz;",
+		"hello", "2;0;0;", "1;x", "1;0;", "1;-1;0;", "1;0;-1;", "1;0;!;r", "1;0;0;rAA=", "1;0;0;zAAAA", "1;0;0;r/////////w",
+		"1;0;0;r" + strings.Repeat("/", 40), ";;;", "1;0;zzzzzzzzzzzzzzzzzz;",
 	} {
-		p, open, err := readProgress(9, text)
+		k, err := readProgress(9, text)
 		require.ErrorIs(t, err, errProgress, "%q", text)
-		require.Equal(t, int64(9), p.end)
-		require.GreaterOrEqual(t, open, int64(9))
-		require.Empty(t, p.done)
+		require.Equal(t, known{progress{end: 9}, 9, 9}, k)
 	}
-	require.Empty(t, (&progress{end: 3}).text(3))
-	p, open, err := readProgress(3, "")
+	require.Empty(t, (&progress{end: 3}).text(3, 3))
+	k, err := readProgress(3, "")
 	require.NoError(t, err)
-	require.Equal(t, progress{end: 3}, p)
-	require.Equal(t, int64(3), open)
+	require.Equal(t, known{progress{end: 3}, 3, 3}, k)
 }
 
 func FuzzProgress(f *testing.F) {
-	f.Add(int64(0), "1;a;r")
-	f.Add(int64(7), (&progress{end: 7, done: []uint64{0x500}}).text(12))
+	f.Add(int64(0), "1;a;0;r")
+	f.Add(int64(7), (&progress{end: 7, done: []uint64{0x500}}).text(12, 13))
 	f.Fuzz(func(t *testing.T, committed int64, text string) {
 		if committed < 0 || committed > 1<<50 {
 			return
 		}
-		p, _, err := readProgress(committed, text)
+		p, err := readProgress(committed, text)
 		require.GreaterOrEqual(t, p.end, committed)
-		if err == nil && len(p.text(0)) <= mostText {
-			again, _, err := readProgress(p.end, p.text(0))
+		if err == nil {
+			require.LessOrEqual(t, len(p.text(0, 0)), mostText)
+			again, err := readProgress(p.end, p.text(0, 0))
 			require.NoError(t, err)
 			require.LessOrEqual(t, again.last(), p.last())
 		}

@@ -2,37 +2,46 @@ package kafkabus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
 
-// source is a partition in one generation of the group.
+// source is a partition, in one generation of the group, or in several as long as its handlers run.
 type source struct {
-	epoch      *epoch
+	member     *member
 	place      place
-	eventTopic string // of what stands in a topic of events
-	ownGroup   string // of what stands in the topic of the group alone
-	opened     int64  // what stands before it may have been handed out before
+	eventTopic string         // of what stands in a topic of events
+	ownGroup   string         // of what stands in the topic of the group alone
+	opened     int64          // what stands before it may have been handed out before
+	tried      map[int64]bool // of what is in the ledger
 	fed        chan struct{}
-	closed     chan struct{}
-	closeOnce  sync.Once
+	withdrawn  chan struct{} // closed when it is asked back
+	lost       chan struct{} // closed when others have the partition
+	closed     chan struct{} // closed when the engine has given it back
+	once       struct{ withdraw, lose, close sync.Once }
 
 	mu       sync.Mutex
+	epoch    *epoch        // nil: between two generations
+	moved    chan struct{} // closed when there is one again
 	progress progress
 	next     int64 // to be fetched
 	handed   int64 // behind the last that was handed out
 	open     int64 // as it was committed last
+	last     mark  // that was committed last
 	reserve  int64 // how far open is ahead of what is handed out
 	stored   []record
 	waiting  waiting // not due yet
 	bytes    int     // of stored
 	asked    bool    // a fetch is under way
-	rests    time.Time
+	rests    time.Time // until when nothing is fetched
+	headless time.Time // since when nobody leads the partition
 	err      error // to be told once
-	clean    bool  // all that was handed out was given back in order
+	clean    bool  // nothing that was handed out is suspect any more
 }
 
 var _ engine.Source = (*source)(nil)
@@ -47,10 +56,11 @@ const (
 	leastReserve, mostReserve = 16, 2048
 )
 
-func newSource(e *epoch, at place, p progress, open int64) *source {
+func newSource(e *epoch, at place, k known, last mark, tried map[int64]bool) *source {
 	s := &source{
-		epoch: e, place: at, opened: open, fed: make(chan struct{}, 1), closed: make(chan struct{}),
-		progress: p, next: p.end, handed: p.end, open: open, reserve: leastReserve,
+		member: e.member, epoch: e, place: at, opened: k.open, tried: tried, fed: make(chan struct{}, 1),
+		withdrawn: make(chan struct{}), lost: make(chan struct{}), closed: make(chan struct{}), moved: make(chan struct{}),
+		progress: k.progress, next: k.end, handed: k.end, open: k.open, last: last, reserve: leastReserve,
 	}
 	t := e.member.transport
 	if topic, ok := t.names.topicOf(at.topic); ok {
@@ -61,8 +71,101 @@ func newSource(e *epoch, at place, p progress, open int64) *source {
 	return s
 }
 
+// successor goes on behind what this one has finished.
+func (s *source) successor(e *epoch) *source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := known{progress{s.progress.end, slices.Clone(s.progress.done)}, s.handed, s.progress.end}
+	return newSource(e, s.place, k, s.last, s.tried)
+}
+
+// withdraw asks it back.
+func (s *source) withdraw() { s.once.withdraw.Do(func() { close(s.withdrawn) }) }
+
+// lose says that others have the partition.
+func (s *source) lose() { s.once.lose.Do(func() { close(s.lost) }) }
+
+// orphan leaves it without a generation, and reports whether it is still in use.
+func (s *source) orphan() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch = nil
+	select {
+	case <-s.closed:
+		return false
+	case <-s.lost:
+		return false
+	default:
+		return true
+	}
+}
+
+// move lets it go on in another generation.
+func (s *source) move(e *epoch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.epoch = e
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// over says that the source is, or that it is asked back, if one minds that.
+func (s *source) over(minds bool) error {
+	select {
+	case <-s.lost:
+		return engine.ErrGone
+	default:
+	}
+	select {
+	case <-s.withdrawn:
+		if minds {
+			return engine.ErrWithdrawn
+		}
+	default:
+	}
+	return nil
+}
+
+// commit has what is noted now committed, in whatever generation the source is or comes to be.
+func (s *source) commit(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		e, moved := s.epoch, s.moved
+		s.mu.Unlock()
+		if e != nil {
+			if err := e.commit(ctx); !errors.Is(err, errEnded) {
+				return err
+			}
+		}
+		select {
+		case <-moved:
+		case <-s.lost:
+			return engine.ErrGone
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(orphanRest): // a generation that has ended lets go in a moment
+		}
+	}
+}
+
+const orphanRest = 20 * time.Millisecond
+
+// wakeFetch says that there is room.
+func (s *source) wakeFetch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch != nil {
+		wakeUp(s.epoch.hungry)
+	}
+}
+
 // hungry reports whether more is to be fetched now. The lock is held.
 func (s *source) hungry(now time.Time) bool {
+	select {
+	case <-s.withdrawn:
+		return false
+	default:
+	}
 	return !s.asked && len(s.stored) < storedRecords && s.bytes < storedBytes && s.waiting.len() < waitingRecords && !now.Before(s.rests)
 }
 
@@ -70,7 +173,7 @@ func (s *source) hungry(now time.Time) bool {
 func (s *source) feed(rs []record, next int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.epoch.member.transport.now()
+	now := s.member.transport.now()
 	expected := s.next
 	for i := range rs {
 		r := &rs[i]
@@ -115,7 +218,7 @@ func (s *source) fail(err error, rest time.Duration) {
 // Receive waits for deliveries. None are handed out that are not written down as such.
 func (s *source) Receive(ctx context.Context, most int) ([]*engine.Delivery, error) {
 	for {
-		if err := s.epoch.over(most > 0); err != nil {
+		if err := s.over(most > 0); err != nil {
 			return nil, fmt.Errorf("kafkabus: %s/%d: %w", s.place.topic, s.place.partition, err)
 		}
 		ds, due, err := s.take(most)
@@ -127,10 +230,10 @@ func (s *source) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 				s.putBack(ds)
 				continue // it says itself what is over
 			}
-			s.epoch.wakeFetch()
+			s.wakeFetch()
 			return deliveries(ds), nil
 		}
-		s.epoch.wakeFetch()
+		s.wakeFetch()
 		if err := s.await(ctx, most > 0, due); err != nil {
 			return nil, err
 		}
@@ -141,11 +244,11 @@ func (s *source) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 func (s *source) await(ctx context.Context, minds bool, due time.Time) error {
 	var timer <-chan time.Time
 	if !due.IsZero() {
-		t := time.NewTimer(max(due.Sub(s.epoch.member.transport.now()), 0))
+		t := time.NewTimer(max(due.Sub(s.member.transport.now()), 0))
 		defer t.Stop()
 		timer = t.C
 	}
-	withdrawn := s.epoch.withdrawn
+	withdrawn := s.withdrawn
 	if !minds {
 		withdrawn = nil
 	}
@@ -153,7 +256,7 @@ func (s *source) await(ctx context.Context, minds bool, due time.Time) error {
 	case <-s.fed:
 	case <-timer:
 	case <-withdrawn:
-	case <-s.epoch.dead:
+	case <-s.lost:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -182,7 +285,7 @@ func (s *source) take(most int) (out []handout, due time.Time, err error) {
 		s.err = nil
 		return nil, due, err
 	}
-	now := s.epoch.member.transport.now()
+	now := s.member.transport.now()
 	for len(out) < most && s.waiting.len() > 0 && !s.waiting.first().After(now) {
 		r := s.waiting.pop()
 		out = append(out, s.hand(&r))
@@ -215,11 +318,14 @@ func (s *source) announce(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	for !ahead {
-		if err := s.epoch.commit(ctx); err != nil {
-			if s.epoch.over(false) != nil || ctx.Err() != nil {
+		if err := s.over(true); err != nil {
+			return err
+		}
+		if err := s.commit(ctx); err != nil {
+			if ctx.Err() != nil {
 				return err
 			}
-			pause(ctx, 50*time.Millisecond) // the committer has said what is wrong
+			pause(ctx, commitRest)
 			continue
 		}
 		s.mu.Lock()
@@ -248,16 +354,12 @@ func (s *source) Ack(ctx context.Context, rs []engine.Receipt) error {
 		s.progress.finish(int64(r.N), int64(r.N)+1)
 	}
 	s.mu.Unlock()
-	err := s.epoch.commit(ctx)
-	if err != nil && s.epoch.over(false) != nil {
-		return fmt.Errorf("kafkabus: %s/%d: %w", s.place.topic, s.place.partition, engine.ErrGone)
-	}
-	return err
+	return s.commit(ctx)
 }
 
 // Keep looks whether the partition is still ours: there is no lease to extend.
 func (s *source) Keep(context.Context, []engine.Receipt) ([]engine.Receipt, error) {
-	return nil, s.epoch.over(true)
+	return nil, s.over(true)
 }
 
 // kept is how often that is looked for.
@@ -265,43 +367,48 @@ const kept = 250 * time.Millisecond
 
 // Close gives back what was not acknowledged: it is not suspect.
 func (s *source) Close(ctx context.Context) (err error) {
-	s.closeOnce.Do(func() {
+	s.once.close.Do(func() {
 		s.mu.Lock()
 		s.clean = true
 		s.mu.Unlock()
-		if s.epoch.over(false) == nil {
-			err = s.epoch.commit(ctx)
+		if s.over(false) == nil {
+			err = s.commit(ctx)
 		}
 		close(s.closed)
-		s.epoch.wakeFetch()
 	})
 	return err
 }
 
-// mark is what is to be committed of a source, and what it was made from.
+// mark is what is committed of a partition.
 type mark struct {
 	end  int64
 	text string
+}
+
+// marked is a mark, and what it was made from.
+type marked struct {
+	mark
 	open int64
 }
 
-// mark returns what is to be committed now.
-func (s *source) mark() mark {
+// mark returns what is to be committed now, if anything is.
+func (s *source) mark() (m marked, news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := mark{end: s.progress.end, open: s.handed + s.reserve}
+	m.end, m.open = s.progress.end, s.handed+s.reserve
 	if s.clean {
 		m.open = m.end
 	}
-	m.text = s.progress.text(m.open)
-	return m
+	m.open = max(m.open, m.end)
+	m.text = s.progress.text(s.handed, m.open)
+	return m, m.mark != s.last
 }
 
 // committed notes that the mark is.
-func (s *source) committed(m mark) {
+func (s *source) committed(m marked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open = m.open
+	s.open, s.last = m.open, m.mark
 	if s.handed+s.reserve/2 < m.open {
 		s.reserve = max(s.reserve/2, leastReserve)
 	}

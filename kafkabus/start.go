@@ -27,16 +27,11 @@ func (c *client) startOf(ctx context.Context, topic string, from eventbus.Start)
 	for i := range asked {
 		asked[i] = kafka.TimeOffsetOf(i, from.Time())
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	answer, err := c.api.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: asked}})
+	found, err := c.offsets(ctx, topic, asked)
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range answer.Topics[topic] {
-		if p.Error != nil {
-			return nil, p.Error
-		}
+	for _, p := range found {
 		out[p.Partition] = spans[p.Partition].last // nothing is as young
 		for offset := range p.Offsets {
 			if offset >= 0 {

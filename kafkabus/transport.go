@@ -18,6 +18,7 @@ type transport struct {
 	routes  routes
 	facts   *facts
 	letters *letterStore
+	ledger  *ledger
 
 	mu      sync.Mutex
 	members map[*member]bool
@@ -35,6 +36,7 @@ func newTransport(o Options) (*transport, error) {
 	}
 	t := &transport{names: names{o.Prefix}, options: o, client: c, routes: routes{client: c}, members: map[*member]bool{}}
 	t.facts = newFacts(t)
+	t.ledger = &ledger{transport: t, books: map[string]*book{}}
 	t.letters = newLetterStore(c, letterOptions{logger: t.logger(), now: t.now, bounds: usualLetterBounds()})
 	return t, nil
 }

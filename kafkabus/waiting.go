@@ -53,13 +53,16 @@ func (h *waitingHeap) Pop() any {
 }
 
 // dueOf is the earliest time of a retry.
-func dueOf(r *record) time.Time {
+func dueOf(r *record) time.Time { return milli(r.is(dueHeader)) }
+
+// is returns the value of a header, or "".
+func (r *record) is(name string) string {
 	for i := range r.header {
-		if r.header[i].Key == dueHeader {
-			return milli(string(r.header[i].Value))
+		if r.header[i].Key == name {
+			return string(r.header[i].Value)
 		}
 	}
-	return time.Time{}
+	return ""
 }
 
 // size is about what a record takes in memory.
