@@ -35,13 +35,13 @@ type source struct {
 	last     mark  // that was committed last
 	reserve  int64 // how far open is ahead of what is handed out
 	stored   []record
-	waiting  waiting // not due yet
-	bytes    int     // of stored
-	asked    bool    // a fetch is under way
+	waiting  waiting   // not due yet
+	bytes    int       // of stored
+	asked    bool      // a fetch is under way
 	rests    time.Time // until when nothing is fetched
 	headless time.Time // since when nobody leads the partition
-	err      error // to be told once
-	clean    bool  // nothing that was handed out is suspect any more
+	err      error     // to be told once
+	clean    bool      // nothing that was handed out is suspect any more
 }
 
 var _ engine.Source = (*source)(nil)
