@@ -2,6 +2,7 @@ package kafkabus
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -42,6 +43,10 @@ func (s *letterStore) vanished(ctx context.Context, l *letterLog, err error) err
 	}
 	if of.partitions > 0 {
 		return err
+	}
+	// A topic that the user may not see is left out of lists. Its settings are refused.
+	if _, err := s.client.config(ctx, l.topic, "cleanup.policy"); !absent(err) {
+		return cmp.Or(err, error(kafka.LeaderNotAvailable)) // it is there by now
 	}
 	l.good.Store(false)
 	l.reset()

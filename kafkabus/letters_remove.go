@@ -71,8 +71,10 @@ func (s *letterStore) removeFrom(ctx context.Context, l *letterLog, ids []string
 		}
 		return nil
 	})
-	for _, id := range ids {
-		s.let(id)
+	if err == nil {
+		for _, id := range ids {
+			s.let(id)
+		}
 	}
 	return removed, err
 }
