@@ -69,24 +69,22 @@ func (s *letterStore) ready(ctx context.Context, l *letterLog, missing whenMissi
 	if l.good.Load() {
 		return nil
 	}
-	known, err := s.client.topics(ctx)
-	if err != nil {
-		return err
+	err := s.patiently(ctx, func() error { return s.look(ctx, l.topic, missing) })
+	if err == nil {
+		l.good.Store(true)
 	}
-	of := known[l.topic]
-	if of.partitions == 0 {
-		of, err = s.lookUp(ctx, l.topic)
-	}
+	return err
+}
+
+func (s *letterStore) look(ctx context.Context, name string, missing whenMissing) error {
+	of, err := s.lookUp(ctx, name)
 	if err == nil && of.partitions == 0 {
-		if err = missing(ctx, l.topic); err == nil {
-			of, err = s.lookUp(ctx, l.topic)
+		if err = missing(ctx, name); err == nil {
+			of, err = s.lookUp(ctx, name)
 		}
 	}
 	if err == nil {
-		err = s.verify(ctx, l.topic, of.partitions)
-	}
-	if err == nil {
-		l.good.Store(true)
+		err = s.verify(ctx, name, of.partitions)
 	}
 	return err
 }
@@ -154,12 +152,18 @@ func (s *letterStore) forget(ctx context.Context, group string) error {
 func (s *letterStore) erase(ctx context.Context, l *letterLog) error {
 	within, cancel := bounded(ctx)
 	defer cancel()
-	answer, err := s.client.api.DeleteTopics(within, &kafka.DeleteTopicsRequest{Topics: []string{l.topic}})
+	err := s.patiently(within, func() error {
+		answer, err := s.client.api.DeleteTopics(within, &kafka.DeleteTopicsRequest{Topics: []string{l.topic}})
+		if err == nil {
+			err = answer.Errors[l.topic]
+		}
+		if errors.Is(err, kafka.UnknownTopicOrPartition) {
+			return nil
+		}
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	if err := answer.Errors[l.topic]; err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
-		return typed(err)
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
 		of, err := s.lookUp(within, l.topic)
@@ -206,10 +210,14 @@ func (s *letterStore) logsOf(ctx context.Context, f *dlq.Filter) (logs []*letter
 
 // groups are those that have a topic of letters.
 func (s *letterStore) groups(ctx context.Context) (groups []string, err error) {
-	if err := s.client.refresh(ctx); err != nil {
-		return nil, err
-	}
-	known, err := s.client.topics(ctx)
+	var known map[string]topic
+	err = s.patiently(ctx, func() error {
+		if err := s.client.refresh(ctx); err != nil {
+			return err
+		}
+		known, err = s.client.topics(ctx)
+		return err
+	})
 	for name := range known {
 		if group, ok := s.names.lettersOf(name); ok {
 			groups = append(groups, group)
