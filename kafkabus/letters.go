@@ -3,7 +3,6 @@ package kafkabus
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -121,14 +120,12 @@ func (s *letterStore) put(ctx context.Context, l *dlq.Letter) error {
 		return err
 	}
 	log := s.log(l.Group + "." + l.Subscriber)
-	for began := time.Now(); ; {
-		err := s.putOnce(ctx, log, record{key: []byte(l.ID), value: body, header: []protocol.Header{
+	_, err = s.untilKnown(ctx, func() error {
+		return s.putOnce(ctx, log, record{key: []byte(l.ID), value: body, header: []protocol.Header{
 			{Key: headerStored, Value: strconv.AppendInt(nil, s.now().UnixNano(), 10)},
 		}})
-		if !errors.Is(err, eventbus.ErrUnknown) || !s.soon(ctx, began) {
-			return err
-		}
-	}
+	})
+	return err
 }
 
 // putOnce stores the record of a letter, if none is there.

@@ -45,7 +45,7 @@ func passing(err error) bool {
 	switch said := code(err); said {
 	case 0:
 		return !errors.Is(err, ErrTopic) && !errors.Is(err, errLettersMissing)
-	case kafka.BrokerNotAvailable: // the client says the first where it reaches none
+	case kafka.BrokerNotAvailable: // which the client says where it reaches none
 		return true
 	default:
 		return said.Temporary()

@@ -54,7 +54,6 @@ func (s *letterStore) erase(ctx context.Context, l *letterLog) error {
 		}
 	}
 	return l.taking(ctx, func() error {
-		l.good.Store(false)
 		l.reset()
 		return nil
 	})

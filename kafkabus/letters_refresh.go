@@ -48,7 +48,6 @@ func (s *letterStore) vanished(ctx context.Context, l *letterLog, err error) err
 	if _, err := s.client.config(ctx, l.topic, "cleanup.policy"); !absent(err) {
 		return cmp.Or(err, error(kafka.LeaderNotAvailable)) // it is there by now
 	}
-	l.good.Store(false)
 	l.reset()
 	return nil
 }

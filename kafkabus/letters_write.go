@@ -3,6 +3,7 @@ package kafkabus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
@@ -43,20 +44,36 @@ func (s *letterStore) write(ctx context.Context, l *letterLog, missing whenMissi
 // insist is write, and writes again what may be stored: claims and what ends something are the same
 // twice. It reports whether it has.
 func (s *letterStore) insist(ctx context.Context, l *letterLog, rs ...record) (p *portion, twice bool, err error) {
-	for began := time.Now(); ; twice = true {
+	twice, err = s.untilKnown(ctx, func() (err error) {
 		p, err = s.write(ctx, l, none, rs...)
-		if !errors.Is(err, eventbus.ErrUnknown) || !s.soon(ctx, began) {
-			return p, twice, err
+		return err
+	})
+	return p, twice, err
+}
+
+// untilKnown does again what may be done, for a while, and reports whether it has. What may be done
+// stays unknown if it fails in another way later.
+func (s *letterStore) untilKnown(ctx context.Context, do func() error) (again bool, err error) {
+	for began := time.Now(); ; again = true {
+		err = do()
+		unknown := errors.Is(err, eventbus.ErrUnknown)
+		if err != nil && again && !unknown {
+			err = fmt.Errorf("%w: %w", eventbus.ErrUnknown, err)
+			unknown = !errors.Is(err, errLettersMissing)
+		}
+		if !unknown || !s.soon(ctx, began) {
+			return again, err
 		}
 	}
 }
 
 // soon waits a moment before something that has failed is tried again, unless it has been tried for long.
 func (s *letterStore) soon(ctx context.Context, began time.Time) bool {
-	return ctx.Err() == nil && time.Since(began) < s.bounds.patience && pause(ctx, again)
+	return ctx.Err() == nil && time.Since(began) < s.bounds.patience && pause(ctx, moment)
 }
 
-const again = 10 * time.Millisecond
+// moment is long enough for a leader that is just being chosen.
+const moment = 10 * time.Millisecond
 
 // clockNow is between what times the broker's clock stands. If that is not known, something is
 // written that no reader heeds, since the broker tells its time for nothing else.
