@@ -119,14 +119,22 @@ func (s *letterStore) put(ctx context.Context, l *dlq.Letter) error {
 	if err != nil {
 		return err
 	}
-	log, there := s.log(l.Group+"."+l.Subscriber), false
-	err = s.view(ctx, log, func(x *letterIndex) { _, there = x.byID[l.ID] })
-	if err != nil || there {
-		return err
+	log := s.log(l.Group + "." + l.Subscriber)
+	_, err = s.untilKnown(ctx, func() error {
+		return s.putOnce(ctx, log, record{key: []byte(l.ID), value: body, header: []protocol.Header{
+			{Key: headerStored, Value: strconv.AppendInt(nil, s.now().UnixNano(), 10)},
+		}})
+	})
+	return err
+}
+
+// putOnce stores the record of a letter, if none is there.
+func (s *letterStore) putOnce(ctx context.Context, l *letterLog, r record) error {
+	there := false
+	err := s.view(ctx, l, func(x *letterIndex) { _, there = x.byID[string(r.key)] })
+	if err == nil && !there {
+		_, err = s.write(ctx, l, s.missing, r)
 	}
-	_, err = s.write(ctx, log, s.missing, record{key: []byte(l.ID), value: body, header: []protocol.Header{
-		{Key: headerStored, Value: strconv.AppendInt(nil, s.now().UnixNano(), 10)},
-	}})
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -39,11 +40,23 @@ func absent(err error) bool {
 	return errors.Is(err, protocol.ErrNoTopic) || code(err) == kafka.UnknownTopicOrPartition
 }
 
-// passing reports whether a reading that failed may succeed a little later.
-func passing(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
-		return false
+// passing reports whether what changes nothing and has failed may succeed a little later.
+func passing(err error) bool {
+	switch said := code(err); said {
+	case 0:
+		return !errors.Is(err, ErrTopic) && !errors.Is(err, errLettersMissing)
+	case kafka.BrokerNotAvailable: // which the client says where it reaches none
+		return true
+	default:
+		return said.Temporary()
 	}
-	said := code(err)
-	return said == 0 || said.Temporary()
+}
+
+// patiently does again what changes nothing, or the same, until it succeeds, for a while.
+func (s *letterStore) patiently(ctx context.Context, do func() error) error {
+	for began := time.Now(); ; {
+		if err := do(); err == nil || !passing(err) || !s.soon(ctx, began) {
+			return err
+		}
+	}
 }

@@ -71,16 +71,15 @@ func (s *letterStore) moved(ctx context.Context, l *letterLog, lost []letterHit)
 
 // readAll reads letters that are in the order of their places, and returns those that are not there.
 func (s *letterStore) readAll(ctx context.Context, l *letterLog, hits []letterHit, lines map[string]*letterline.Line) (lost []letterHit, err error) {
-	for began, wait := time.Now(), time.Millisecond; len(hits) > 0; {
+	for began := time.Now(); len(hits) > 0; {
 		g, err := s.glanceAt(ctx, l, hits)
 		if code(err) == kafka.OffsetOutOfRange || absent(err) {
 			return append(lost, hits...), nil
 		}
 		if err != nil {
-			if !passing(ctx, err) || time.Since(began) > s.bounds.patience || !pause(ctx, wait) {
+			if !passing(err) || !s.soon(ctx, began) {
 				return lost, err
 			}
-			wait = min(2*wait, 100*time.Millisecond)
 			_ = s.client.refresh(ctx) // the reading says what is wrong
 			continue
 		}

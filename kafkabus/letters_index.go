@@ -19,6 +19,10 @@ import (
 // letter at another place than before.) A claim holds a letter if no other does, or that one's time is
 // over by the time at which the claim was made. Both times stand in the claims: it does not matter
 // when they are read. Claims have a key each and end by a record without a value, and with the letter.
+//
+// All read the same as long as no claim is missing that others were judged by: a reader that does
+// not find a claim which was given back may take one that had lost against it for the holder. So nothing is
+// compacted that is younger than letterBounds.lag, and no lease is longer than half of that.
 type letterIndex struct {
 	byID   map[string]*letterEntry
 	order  []*letterEntry // by birth; those that are gone stay a while

@@ -49,8 +49,9 @@ func (s *letterStore) known() (logs []*letterLog) {
 	return logs
 }
 
-// reset forgets what was read.
+// reset forgets what was read, and that the topic was as it should be: it may be another.
 func (l *letterLog) reset() {
+	l.good.Store(false)
 	l.index, l.next, l.last, l.some = newLetterIndex(), 0, record{}, false
 }
 

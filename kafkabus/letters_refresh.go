@@ -2,6 +2,7 @@ package kafkabus
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -10,14 +11,14 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// refresh reads the log on to its end, as of a moment after the call; ended is told the offsets of
-// the records that ended a letter. Where the topic is not there, there are no letters. The caller has the turn.
-func (s *letterStore) refresh(ctx context.Context, l *letterLog, ended func(offset int64)) error {
+// refresh reads the log on to its end, as of a moment after the call; ended is told which records
+// have ended a letter. Where the topic is not there, there are no letters. The caller has the turn.
+func (s *letterStore) refresh(ctx context.Context, l *letterLog, ended func(offset int64, id string)) error {
 	reading, began := l.begun.Add(1), time.Now()
 	if began.Sub(l.when) > s.bounds.stale { // removals may have been compacted away since
 		l.reset()
 	}
-	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+	for {
 		err := s.readOn(ctx, l, ended)
 		if absent(err) {
 			err = s.vanished(ctx, l, err)
@@ -26,7 +27,7 @@ func (s *letterStore) refresh(ctx context.Context, l *letterLog, ended func(offs
 			l.done, l.when = reading, began
 			return nil
 		}
-		if !passing(ctx, err) || time.Since(began) > s.bounds.patience || !pause(ctx, wait) {
+		if !passing(err) || !s.soon(ctx, began) {
 			return err
 		}
 		_ = s.client.refresh(ctx) // the reading says what is wrong
@@ -43,7 +44,10 @@ func (s *letterStore) vanished(ctx context.Context, l *letterLog, err error) err
 	if of.partitions > 0 {
 		return err
 	}
-	l.good.Store(false)
+	// A topic that the user may not see is left out of lists. Its settings are refused.
+	if _, err := s.client.config(ctx, l.topic, "cleanup.policy"); !absent(err) {
+		return cmp.Or(err, error(kafka.LeaderNotAvailable)) // it is there by now
+	}
 	l.reset()
 	return nil
 }
@@ -59,7 +63,7 @@ func (s *letterStore) lookUp(ctx context.Context, name string) (topic, error) {
 
 // readOn reads from where the reading before ended. The last record comes again, by which a log is
 // known again: it may have been deleted and made anew.
-func (s *letterStore) readOn(ctx context.Context, l *letterLog, ended func(offset int64)) error {
+func (s *letterStore) readOn(ctx context.Context, l *letterLog, ended func(offset int64, id string)) error {
 	for end := int64(-1); end < 0 || l.next < end; {
 		from := l.next
 		if end < 0 && l.some {
@@ -109,7 +113,7 @@ func (l *letterLog) knows(rs []record) bool {
 }
 
 // take takes in what was read.
-func (s *letterStore) take(l *letterLog, g glance, ended func(offset int64)) {
+func (s *letterStore) take(l *letterLog, g glance, ended func(offset int64, id string)) {
 	for i := range g.records {
 		r := &g.records[i]
 		if r.offset < l.next {
@@ -120,7 +124,7 @@ func (s *letterStore) take(l *letterLog, g glance, ended func(offset int64)) {
 			s.logger.Warn("eventbus: a record of dead letters cannot be read", slog.String("topic", l.topic), slog.Any("error", err))
 		}
 		if end && ended != nil {
-			ended(r.offset)
+			ended(r.offset, string(r.key))
 		}
 		l.last, l.some = record{offset: r.offset, key: r.key, time: r.time}, true
 	}

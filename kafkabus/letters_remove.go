@@ -56,24 +56,39 @@ func (s *letterStore) removeFrom(ctx context.Context, l *letterLog, ids []string
 			}
 		}
 		for part := range slices.Chunk(keys, s.bounds.batch) {
-			p, err := s.write(ctx, l, none, tombs(part)...)
-			if err != nil {
-				return err
-			}
-			err = s.refresh(ctx, l, func(offset int64) {
-				if offset >= p.base && offset < p.base+int64(len(part)) {
-					removed++
-				}
-			})
+			n, err := s.end(ctx, l, part)
+			removed += n
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	for _, id := range ids {
-		s.let(id)
+	if err == nil {
+		for _, id := range ids {
+			s.let(id)
+		}
 	}
+	return removed, err
+}
+
+// end writes that there is nothing under the keys any more, and returns how many letters that has
+// ended. Of what had to be written twice it cannot be told apart what others have ended meanwhile. The
+// caller has the turn, and has read on.
+func (s *letterStore) end(ctx context.Context, l *letterLog, keys []string) (removed int, err error) {
+	from := l.next
+	p, twice, err := s.insist(ctx, l, tombs(keys)...)
+	if err != nil {
+		return 0, err
+	}
+	if !twice {
+		from = p.base
+	}
+	err = s.refresh(ctx, l, func(offset int64, id string) {
+		if offset >= from && offset < p.base+int64(len(keys)) && slices.Contains(keys, id) {
+			removed++
+		}
+	})
 	return removed, err
 }
 

@@ -13,88 +13,6 @@ import (
 	"github.com/seed-28af575d/eventbus/dlq"
 )
 
-// cleaning is how a topic is compacted in a test: as soon as the broker can.
-type cleaning struct {
-	retain string        // milliseconds for which removals stay
-	stale  time.Duration // when an index is made anew
-	left   int           // records that are left of those in the test
-}
-
-// store returns one for topics that are compacted so.
-func (c cleaning) store(b *testBroker) *letterStore {
-	bounds := usualLetterBounds()
-	bounds.lag, bounds.stale = 0, c.stale
-	return b.storeOn(testClient(b.t, b.client.options), letterOptions{bounds: bounds})
-}
-
-// compacted waits until the broker has compacted the log of the group away but for a few records.
-func (b *testBroker) compacted(s *letterStore, most int) {
-	b.t.Helper()
-	require.Eventually(b.t, func() bool {
-		l := testLetter(99_999) // a segment ends only when something is written
-		require.NoError(b.t, s.Put(b.t.Context(), l))
-		n, err := s.Remove(b.t.Context(), l.ID)
-		require.NoError(b.t, err)
-		require.Equal(b.t, 1, n)
-		return len(b.records("shop.mailer")) <= most
-	}, 100*time.Second, 150*time.Millisecond)
-}
-
-// TestLettersOutliveCompaction: those that are there stay, at their places, whoever reads; a listing that
-// has begun goes on; what is left of those that are not is passed over.
-func TestLettersOutliveCompaction(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the broker compacts when it likes")
-	}
-	for name, c := range map[string]cleaning{
-		"removals stay":   {retain: "3600000", stale: time.Hour, left: 310},
-		"removals go too": {retain: "0", stale: 0, left: 15},
-	} {
-		t.Run(name, func(t *testing.T) { outliveCompaction(realBroker(t), c) })
-	}
-}
-
-func outliveCompaction(b *testBroker, c cleaning) {
-	t := b.t
-	b.topic("shop.mailer", "min.compaction.lag.ms", "0", "min.cleanable.dirty.ratio", "0.0", "segment.ms", "100", "delete.retention.ms", c.retain)
-	s, other := c.store(b), c.store(b)
-	b.fill(s, 300)
-	_, err := other.Take(t.Context(), testLetter(150).ID, time.Minute)
-	require.NoError(t, err)
-	p, err := other.Page(t.Context(), dlq.Filter{}, "", 2)
-	require.NoError(t, err)
-	var ids, want []string
-	for i := range 300 {
-		if i%50 == 0 {
-			want = append(want, testLetter(i).ID)
-		} else {
-			ids = append(ids, testLetter(i).ID)
-		}
-	}
-	n, err := s.Remove(t.Context(), ids...)
-	require.NoError(t, err)
-	require.Equal(t, len(ids), n)
-	b.compacted(s, c.left)
-	for i := range 3 {
-		require.NoError(t, s.Put(t.Context(), testLetter(300+i)))
-		want = append(want, testLetter(300+i).ID)
-	}
-	rest, err := other.Page(t.Context(), dlq.Filter{}, p.Next, 100)
-	require.NoError(t, err)
-	require.Equal(t, want[1:6], letterIDs(rest.Letters), "the first was on the first page, and the last ones came later")
-	for _, store := range []*letterStore{s, other, c.store(b)} {
-		require.Equal(t, want, b.list(store, dlq.Filter{}, 4))
-		require.Equal(t, want, b.list(store, dlq.Filter{Text: "total"}, 4))
-		_, err := store.Take(t.Context(), testLetter(150).ID, time.Minute)
-		require.ErrorIs(t, err, dlq.ErrTaken)
-		_, err = store.Take(t.Context(), testLetter(151).ID, time.Minute)
-		require.ErrorIs(t, err, dlq.ErrNotFound)
-	}
-	require.NoError(t, other.Release(t.Context(), testLetter(150).ID))
-	_, err = c.store(b).Take(t.Context(), testLetter(150).ID, time.Minute)
-	require.NoError(t, err)
-}
-
 // TestALetterStoredTwice by two processes that did not know of one another moves when the log is
 // compacted, and is listed once.
 func TestALetterStoredTwice(t *testing.T) {
@@ -132,6 +50,7 @@ func TestATopicMadeAnew(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, s.forget(t.Context(), "shop.mailer"))
 			require.NoError(t, s.forget(t.Context(), "shop.mailer"), "there need be none")
+			require.NoError(t, s.forget(t.Context(), "bi.mail"))
 			var want []string
 			for i := range n {
 				l := testLetter(100 + i)
@@ -284,50 +203,4 @@ func TestABrokerThatIsNotThere(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.close(t.Context()))
-}
-
-// TestManyLetters: one of many is found, taken and removed like one of few, and looking at them
-// changes nothing.
-func TestManyLetters(t *testing.T) {
-	n := 5000
-	if testing.Short() {
-		n = 500
-	}
-	b := realBroker(t)
-	s := b.store()
-	b.fill(s, 1)
-	want := []string{testLetter(0).ID}
-	var rs []record
-	one := b.records("shop.mailer")[0]
-	for i := 1; i < n; i++ {
-		l := testLetter(i)
-		r := one
-		r.key, r.value = []byte(l.ID), encoded(t, &l)
-		rs, want = append(rs, r), append(want, l.ID)
-		if len(rs) == 500 || i == n-1 {
-			_, err := b.client.append(t.Context(), s.names.letters("shop.mailer"), 0, rs...)
-			require.NoError(t, err)
-			rs = nil
-		}
-	}
-	before := len(b.records("shop.mailer"))
-	for _, store := range []*letterStore{s, b.another()} {
-		require.Equal(t, want, b.list(store, dlq.Filter{Group: "shop", Subscriber: "mailer"}, 700))
-		require.Len(t, b.list(store, dlq.Filter{AggregateID: "o-7"}, 100), n/10)
-		require.Equal(t, want[n/2:n/2+1], b.list(store, dlq.Filter{IDs: want[n/2 : n/2+1]}, 100))
-		count, err := store.Count(t.Context(), dlq.Filter{Type: "order.*"})
-		require.NoError(t, err)
-		require.Equal(t, n, count)
-		require.Empty(t, b.list(store, dlq.Filter{Text: "nothing has it"}, 100))
-	}
-	require.Len(t, b.records("shop.mailer"), before, "looking has written something")
-
-	other := b.another()
-	l, err := other.Take(t.Context(), want[n/2], time.Minute)
-	require.NoError(t, err)
-	require.Equal(t, want[n/2], l.ID)
-	removed, err := other.Remove(t.Context(), want[n/2:]...)
-	require.NoError(t, err)
-	require.Equal(t, n-n/2, removed)
-	require.Equal(t, want[:n/2], b.list(s, dlq.Filter{}, 1000))
 }

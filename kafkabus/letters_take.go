@@ -74,7 +74,7 @@ func (s *letterStore) takeFrom(ctx context.Context, l *letterLog, id string, lea
 	if err != nil {
 		return letter, err
 	}
-	p, err := s.write(ctx, l, none, append(tombs(over), record{key: []byte(claim.key), value: value})...)
+	p, _, err := s.insist(ctx, l, append(tombs(over), record{key: []byte(claim.key), value: value})...)
 	if errors.Is(err, eventbus.ErrUnknown) {
 		s.dropLater(claim)
 	}
@@ -162,7 +162,7 @@ func (s *letterStore) Release(ctx context.Context, id string) error {
 
 // drop ends a claim.
 func (s *letterStore) drop(ctx context.Context, claim letterHeld) error {
-	_, err := s.write(ctx, claim.log, none, tombs([]string{claim.key})...)
+	_, _, err := s.insist(ctx, claim.log, tombs([]string{claim.key})...)
 	if errors.Is(err, errLettersMissing) {
 		return nil
 	}

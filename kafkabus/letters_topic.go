@@ -2,16 +2,11 @@ package kafkabus
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/segmentio/kafka-go"
-
-	"github.com/seed-28af575d/eventbus/dlq"
 )
 
 // letterBytes is how large a letter can be: more than an event that brokers take by default, with
@@ -69,24 +64,22 @@ func (s *letterStore) ready(ctx context.Context, l *letterLog, missing whenMissi
 	if l.good.Load() {
 		return nil
 	}
-	known, err := s.client.topics(ctx)
-	if err != nil {
-		return err
+	err := s.patiently(ctx, func() error { return s.look(ctx, l.topic, missing) })
+	if err == nil {
+		l.good.Store(true)
 	}
-	of := known[l.topic]
-	if of.partitions == 0 {
-		of, err = s.lookUp(ctx, l.topic)
-	}
+	return err
+}
+
+func (s *letterStore) look(ctx context.Context, name string, missing whenMissing) error {
+	of, err := s.lookUp(ctx, name)
 	if err == nil && of.partitions == 0 {
-		if err = missing(ctx, l.topic); err == nil {
-			of, err = s.lookUp(ctx, l.topic)
+		if err = missing(ctx, name); err == nil {
+			of, err = s.lookUp(ctx, name)
 		}
 	}
 	if err == nil {
-		err = s.verify(ctx, l.topic, of.partitions)
-	}
-	if err == nil {
-		l.good.Store(true)
+		err = s.verify(ctx, name, of.partitions)
 	}
 	return err
 }
@@ -137,89 +130,4 @@ func (c *client) config(ctx context.Context, topic string, names ...string) (map
 		}
 	}
 	return found, nil
-}
-
-// forget deletes all letters of a group, taken or not, and their topic. There need be none.
-func (s *letterStore) forget(ctx context.Context, group string) error {
-	err := s.open(ctx)
-	if err == nil {
-		err = s.erase(ctx, s.log(group))
-	}
-	if err != nil {
-		return s.failed(ctx, "delete dead letters of "+group, err)
-	}
-	return nil
-}
-
-func (s *letterStore) erase(ctx context.Context, l *letterLog) error {
-	within, cancel := bounded(ctx)
-	defer cancel()
-	answer, err := s.client.api.DeleteTopics(within, &kafka.DeleteTopicsRequest{Topics: []string{l.topic}})
-	if err != nil {
-		return err
-	}
-	if err := answer.Errors[l.topic]; err != nil && !errors.Is(err, kafka.UnknownTopicOrPartition) {
-		return typed(err)
-	}
-	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		of, err := s.lookUp(within, l.topic)
-		if err != nil {
-			return err
-		}
-		if of.partitions == 0 {
-			break
-		}
-		if !pause(within, wait) {
-			return fmt.Errorf("topic %s is still there: %w", l.topic, within.Err())
-		}
-	}
-	return l.taking(ctx, func() error {
-		l.good.Store(false)
-		l.reset()
-		return nil
-	})
-}
-
-// logsOf returns what is known of each group that the filter selects, in the order of their names:
-// of those that have letters, or that the filter names in full.
-func (s *letterStore) logsOf(ctx context.Context, f *dlq.Filter) (logs []*letterLog, err error) {
-	services := slices.Clone(f.Groups)
-	if f.Group != "" {
-		services = append(services, f.Group)
-	}
-	var groups []string
-	if f.Subscriber != "" && len(services) > 0 {
-		for _, service := range services {
-			groups = append(groups, service+"."+f.Subscriber)
-		}
-	} else if groups, err = s.groups(ctx); err != nil {
-		return nil, err
-	}
-	slices.Sort(groups)
-	for _, group := range slices.Compact(groups) {
-		if selectsGroup(f, group) && s.legal(group) {
-			logs = append(logs, s.log(group))
-		}
-	}
-	return logs, nil
-}
-
-// groups are those that have a topic of letters.
-func (s *letterStore) groups(ctx context.Context) (groups []string, err error) {
-	if err := s.client.refresh(ctx); err != nil {
-		return nil, err
-	}
-	known, err := s.client.topics(ctx)
-	for name := range known {
-		if group, ok := s.names.lettersOf(name); ok {
-			groups = append(groups, group)
-		}
-	}
-	return groups, err
-}
-
-func selectsGroup(f *dlq.Filter, group string) bool {
-	service, subscriber, _ := strings.Cut(group, ".")
-	return (f.Group == "" || f.Group == service) && (len(f.Groups) == 0 || slices.Contains(f.Groups, service)) &&
-		(f.Subscriber == "" || f.Subscriber == subscriber)
 }

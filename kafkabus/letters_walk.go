@@ -72,7 +72,7 @@ func (w *letterWalk) readOn(ctx context.Context, c letterCursor) error {
 			x.reading = x.log.begun.Load() + 1
 			end := int64(0)
 			errs[i] = w.store.viewSince(ctx, x.log, x.reading, func(*letterIndex) { end = x.log.next })
-			if c == nil {
+			if c == nil || end == 0 { // there are none, or none any more
 				x.last = end
 			} else if errs[i] == nil && end < x.last {
 				errs[i] = badLetterCursor(c.String())
