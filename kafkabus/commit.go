@@ -112,22 +112,25 @@ func committedOf(partitions []kafka.OffsetFetchPartition) (map[int]mark, error) 
 func (c *client) commit(ctx context.Context, group string, generation int, member string, topics map[string][]kafka.OffsetCommit) (map[place]error, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTime)
 	defer cancel()
-	answer, err := c.api.OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: group, GenerationID: generation, MemberID: member, Topics: topics})
-	if err != nil {
-		return nil, err
-	}
-	failed := map[place]error{}
-	for topic, partitions := range answer.Topics {
-		for _, p := range partitions {
-			if isLost(p.Error) {
-				return nil, p.Error
-			}
-			if p.Error != nil {
-				failed[place{topic, int32(p.Partition)}] = p.Error
+	return patiently(ctx, c, func(ctx context.Context) (map[place]error, error) {
+		answer, err := c.api.OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: group, GenerationID: generation, MemberID: member, Topics: topics})
+		if err != nil {
+			return nil, err
+		}
+		failed := map[place]error{}
+		for topic, partitions := range answer.Topics {
+			for _, p := range partitions {
+				missing := errors.Is(p.Error, kafka.UnknownTopicOrPartition) && generation >= 0 // somebody has deleted it
+				if isLost(p.Error) || p.Error != nil && passing(p.Error) && !missing {
+					return nil, p.Error
+				}
+				if p.Error != nil {
+					failed[place{topic, int32(p.Partition)}] = p.Error
+				}
 			}
 		}
-	}
-	return failed, nil
+		return failed, nil
+	})
 }
 
 // commitTime is how long one commit may take: what is not answered is committed anew.

@@ -15,7 +15,7 @@ func patiently[T any](ctx context.Context, c *client, f func(ctx context.Context
 	defer cancel()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		out, err := f(ctx)
-		if err == nil || !passing(ctx, err) || away(err) || !pause(ctx, wait) {
+		if err == nil || !passing(err) || away(err) || !pause(ctx, wait) {
 			return out, err
 		}
 		_ = c.refresh(ctx)

@@ -68,7 +68,7 @@ func (f *feed) run() {
 			f.lose(err)
 			return
 		case errors.Is(err, ErrWithdrawn):
-			f.withdraw()
+			f.withdraw(outage)
 			return
 		case s.receiving.Err() != nil:
 			return

@@ -3,10 +3,14 @@ package engine
 import "context"
 
 // withdraw gives a source back that is asked back: only what runs is waited for, and
-// acknowledged, as long as the source lasts.
-func (f *feed) withdraw() {
+// acknowledged, as long as the source lasts. An outage that it had not got over ends with the next
+// source.
+func (f *feed) withdraw(outage outage) {
 	s := f.s
 	s.mu.Lock()
+	if outage.tries > 0 && s.away.tries == 0 {
+		s.away = outage
+	}
 	f.withdrawn = true
 	drained := make(chan struct{})
 	f.drained = drained

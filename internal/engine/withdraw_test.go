@@ -108,3 +108,18 @@ func TestASourceThatIsAskedBackWhileItsWindowIsFull(t *testing.T) {
 		require.Equal(r, []uint64{1}, source.acked())
 	})
 }
+
+// Where it did not answer before, the next one shows that what was wrong is over.
+func TestAnOutageEndsWithTheSourceAfterTheOneThatIsAskedBack(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		_, source := r.on(func(context.Context, eventbus.DomainEvent) error { return nil })
+		source.fail(errBoom, ErrWithdrawn)
+		pass(time.Minute)
+		require.True(r, source.isClosed())
+		require.Empty(r, saw(r.seen, &r.seen.reconnected))
+		r.member("mailer").open()
+		synctest.Wait()
+		require.Len(r, saw(r.seen, &r.seen.reconnected), 1)
+		require.Equal(r, uint64(1), r.stats().Reconnections)
+	})
+}
