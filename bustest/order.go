@@ -113,6 +113,37 @@ var ordering = []test{
 		needs:   []part{orderAcross},
 		run:     comingAndGoing,
 	},
+	{
+		name:    "Group/SlowStays",
+		promise: "A handler that is still at it when another instance has come and works goes on, and its event is handled once.",
+		needs:   []part{orderAcross},
+		run: func(k *kit) {
+			busy := k.gate()
+			script := func(ctx context.Context, e eventbus.DomainEvent) error {
+				if e.AggregateID == "slow" {
+					return busy.wait(ctx)
+				}
+				return nil
+			}
+			one, first := k.running(eventbus.Options{}, eventbus.Subscriber{}, script)
+			one.publish(order("slow", 1), order("slow", 2))
+			first.began.wait(1)
+			_, second := k.running(eventbus.Options{}, eventbus.Subscriber{}, script)
+			more := 0
+			k.soon("the other instance works", func() bool {
+				more++
+				one.publish(order(fmt.Sprint("quick", more), 1))
+				return len(second.good.now()) > 0
+			})
+			busy.open()
+			first.good.wait(1)
+			all := func() []string { return append(idsOf(first.good.now()), idsOf(second.good.now())...) }
+			k.soon("all is handled", func() bool { return len(all()) >= more+2 })
+			k.calm()
+			equal(k, "events handled of the slow aggregate", of("slow", all()), []string{"slow-1", "slow-2"})
+			equal(k, "events handled", len(all()), more+2)
+		},
+	},
 }
 
 // comingAndGoing has instances join and leave in the middle of handlers, of which some are slow.
