@@ -142,6 +142,7 @@ var ordering = []test{
 			k.calm()
 			equal(k, "events handled of the slow aggregate", of("slow", all()), []string{"slow-1", "slow-2"})
 			equal(k, "events handled", len(all()), more+2)
+			equal(k, "handlers that began", len(first.began.now())+len(second.began.now()), more+2)
 		},
 	},
 }

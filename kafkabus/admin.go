@@ -120,7 +120,7 @@ func (t *transport) ResetGroup(ctx context.Context, group string, from eventbus.
 			commits[name] = append(commits[name], kafka.OffsetCommit{Partition: i, Offset: offset})
 		}
 	}
-	failed, err := t.client.commit(ctx, t.names.group(group), -1, "", commits)
+	failed, err := t.client.commit(ctx, outside(t.names.group(group)), commits)
 	for at, why := range failed {
 		err = errors.Join(err, fmt.Errorf("%s/%d: %w", at.topic, at.partition, why))
 	}

@@ -65,7 +65,7 @@ func (e *epoch) commitAll(ctx context.Context) error {
 	if len(marks) == 0 {
 		return nil
 	}
-	failed, err := e.member.transport.client.commit(ctx, e.member.groupID(), int(e.generation), e.id, topics)
+	failed, err := e.member.transport.client.commit(ctx, membership{e.member.groupID(), int(e.generation), e.id}, topics)
 	if err != nil {
 		return fmt.Errorf("kafkabus: commit of %s: %w", e, typed(err))
 	}
@@ -108,19 +108,29 @@ func committedOf(partitions []kafka.OffsetFetchPartition) (map[int]mark, error) 
 	return known, nil
 }
 
+// membership is who commits for a group.
+type membership struct {
+	group      string
+	generation int
+	id         string
+}
+
+// outside is for groups that have no member.
+func outside(group string) membership { return membership{group, -1, ""} }
+
 // commit writes down where a group is, and returns the partitions for which that was refused.
-func (c *client) commit(ctx context.Context, group string, generation int, member string, topics map[string][]kafka.OffsetCommit) (map[place]error, error) {
+func (c *client) commit(ctx context.Context, m membership, topics map[string][]kafka.OffsetCommit) (map[place]error, error) {
 	ctx, cancel := context.WithTimeout(ctx, commitTime)
 	defer cancel()
 	return patiently(ctx, c, func(ctx context.Context) (map[place]error, error) {
-		answer, err := c.api.OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: group, GenerationID: generation, MemberID: member, Topics: topics})
+		answer, err := c.api.OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: m.group, GenerationID: m.generation, MemberID: m.id, Topics: topics})
 		if err != nil {
 			return nil, err
 		}
 		failed := map[place]error{}
 		for topic, partitions := range answer.Topics {
 			for _, p := range partitions {
-				missing := errors.Is(p.Error, kafka.UnknownTopicOrPartition) && generation >= 0 // somebody has deleted it
+				missing := errors.Is(p.Error, kafka.UnknownTopicOrPartition) && m.generation >= 0 // somebody has deleted it
 				if isLost(p.Error) || p.Error != nil && passing(p.Error) && !missing {
 					return nil, p.Error
 				}

@@ -10,9 +10,10 @@ import (
 // count is what a group has not finished. What was handed out to its members stands beside the committed
 // offsets, and may be a second old.
 type count struct {
-	all     eventbus.Backlog
-	topics  map[string]eventbus.Backlog
-	pending map[place]int
+	transport *transport
+	all       eventbus.Backlog
+	topics    map[string]eventbus.Backlog
+	pending   map[place]int
 }
 
 // count counts.
@@ -21,7 +22,7 @@ func (t *transport) count(ctx context.Context, group string) (*count, error) {
 	if err != nil {
 		return nil, typed(err)
 	}
-	c := &count{topics: map[string]eventbus.Backlog{}, pending: map[place]int{}}
+	c := &count{transport: t, topics: map[string]eventbus.Backlog{}, pending: map[place]int{}}
 	for name, x := range topics {
 		_, events := t.names.topicOf(name)
 		if !events && name != t.names.retries(group) {
@@ -46,8 +47,8 @@ func (t *transport) count(ctx context.Context, group string) (*count, error) {
 			k, _ := readProgress(m.end, m.text) // others' texts say nothing
 			at := place{name, int32(i)}
 			if events {
-				c.events(t, at, &k, s.last)
-			} else if err := c.retries(ctx, t, at, &k, s.last); err != nil {
+				c.events(at, &k, s.last)
+			} else if err := c.retries(ctx, at, &k, s.last); err != nil {
 				return nil, fmt.Errorf("kafkabus: look at %s: %w", name, typed(err))
 			}
 		}
@@ -56,8 +57,8 @@ func (t *transport) count(ctx context.Context, group string) (*count, error) {
 }
 
 // events counts a partition of events.
-func (c *count) events(t *transport, at place, k *known, last int64) {
-	topic, _ := t.names.topicOf(at.topic)
+func (c *count) events(at place, k *known, last int64) {
+	topic, _ := c.transport.names.topicOf(at.topic)
 	handed := min(max(k.handed, k.end), last)
 	pending := int(handed - k.end)
 	for o := k.end; o < handed; o++ {
@@ -69,10 +70,10 @@ func (c *count) events(t *transport, at place, k *known, last int64) {
 }
 
 // retries counts what is for the group alone, which has to be read: some of it is not due.
-func (c *count) retries(ctx context.Context, t *transport, at place, k *known, last int64) error {
-	now := t.now()
+func (c *count) retries(ctx context.Context, at place, k *known, last int64) error {
+	now := c.transport.now()
 	for next := k.end; next < last; {
-		rs, then, err := t.client.read(ctx, at.topic, at.partition, next)
+		rs, then, err := c.transport.client.read(ctx, at.topic, at.partition, next)
 		if err != nil {
 			return err
 		}

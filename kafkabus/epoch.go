@@ -93,9 +93,10 @@ func (e *epoch) open(ctx context.Context, assigned map[string][]kafka.PartitionA
 			}
 			k, err := readProgress(at.end, at.text)
 			if err != nil {
-				m.transport.logger().Warn("kafkabus: "+err.Error(), "group", m.group.Name, "topic", name, "partition", partition)
+				m.transport.logger().Warn("kafkabus: what stands beside a committed offset is not the bus's, and is passed over",
+					"group", m.group.Name, "topic", name, "partition", partition)
 			}
-			fresh = append(fresh, newSource(e, p, k, at, tried[p]))
+			fresh = append(fresh, newSource(e, p, k, tried[p]))
 		}
 	}
 	e.sources = append(e.sources, fresh...)

@@ -113,9 +113,9 @@ func (w *writing) ReadRecord() (*kafka.Record, error) {
 	return &kafka.Record{Time: r.time, Key: kafka.NewBytes(r.key), Value: kafka.NewBytes(r.value), Headers: r.header}, nil
 }
 
-// append stores records in one partition, and returns the offset of the first.
-func (c *client) append(ctx context.Context, topic string, partition int32, rs ...record) (int64, error) {
-	p := &portion{topic: topic, partition: partition, records: rs}
+// append stores records in a topic of one partition, and returns the offset of the first.
+func (c *client) append(ctx context.Context, topic string, rs ...record) (int64, error) {
+	p := &portion{topic: topic, records: rs}
 	if err := c.write(ctx, []*portion{p}); err != nil {
 		return -1, err
 	}

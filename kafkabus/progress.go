@@ -122,6 +122,7 @@ var errProgress = errors.New("what stands beside the committed offset is not the
 // known is what a group has written down of a partition.
 type known struct {
 	progress
+	mark   mark  // that it was made of
 	handed int64 // behind the last delivery that was handed out
 	open   int64 // no delivery from there on was
 }
@@ -129,7 +130,7 @@ type known struct {
 // readProgress makes of an offset and its text what they were made of. A text that another program has
 // written says nothing.
 func readProgress(committed int64, text string) (known, error) {
-	nothing := known{progress{end: committed}, committed, committed}
+	nothing := known{progress{end: committed}, mark{committed, text}, committed, committed}
 	if text == "" {
 		return nothing, nil
 	}

@@ -105,12 +105,12 @@ func TestProgressOfOthersSaysNothing(t *testing.T) {
 	} {
 		k, err := readProgress(9, text)
 		require.ErrorIs(t, err, errProgress, "%q", text)
-		require.Equal(t, known{progress{end: 9}, 9, 9}, k)
+		require.Equal(t, known{progress{end: 9}, mark{9, text}, 9, 9}, k)
 	}
 	require.Empty(t, (&progress{end: 3}).text(3, 3))
 	k, err := readProgress(3, "")
 	require.NoError(t, err)
-	require.Equal(t, known{progress{end: 3}, 3, 3}, k)
+	require.Equal(t, known{progress{end: 3}, mark{3, ""}, 3, 3}, k)
 }
 
 func FuzzProgress(f *testing.F) {

@@ -2,9 +2,7 @@ package kafkabus
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -56,11 +54,11 @@ const (
 	leastReserve, mostReserve = 16, 2048
 )
 
-func newSource(e *epoch, at place, k known, last mark, tried map[int64]bool) *source {
+func newSource(e *epoch, at place, k known, tried map[int64]bool) *source {
 	s := &source{
 		member: e.member, epoch: e, place: at, opened: k.open, tried: tried, fed: make(chan struct{}, 1),
 		withdrawn: make(chan struct{}), lost: make(chan struct{}), closed: make(chan struct{}), moved: make(chan struct{}),
-		progress: k.progress, next: k.end, handed: k.end, open: k.open, last: last, reserve: leastReserve,
+		progress: k.progress, next: k.end, handed: k.end, open: k.open, last: k.mark, reserve: leastReserve,
 	}
 	t := e.member.transport
 	if topic, ok := t.names.topicOf(at.topic); ok {
@@ -69,94 +67,6 @@ func newSource(e *epoch, at place, k known, last mark, tried map[int64]bool) *so
 		s.ownGroup = e.member.group.Name
 	}
 	return s
-}
-
-// successor goes on behind what this one has finished.
-func (s *source) successor(e *epoch) *source {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := known{progress{s.progress.end, slices.Clone(s.progress.done)}, s.handed, s.progress.end}
-	return newSource(e, s.place, k, s.last, s.tried)
-}
-
-// withdraw asks it back.
-func (s *source) withdraw() { s.once.withdraw.Do(func() { close(s.withdrawn) }) }
-
-// lose says that others have the partition.
-func (s *source) lose() { s.once.lose.Do(func() { close(s.lost) }) }
-
-// orphan leaves it without a generation, and reports whether it is still in use.
-func (s *source) orphan() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.epoch = nil
-	select {
-	case <-s.closed:
-		return false
-	case <-s.lost:
-		return false
-	default:
-		return true
-	}
-}
-
-// move lets it go on in another generation.
-func (s *source) move(e *epoch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.epoch = e
-	close(s.moved)
-	s.moved = make(chan struct{})
-}
-
-// over says that the source is, or that it is asked back, if one minds that.
-func (s *source) over(minds bool) error {
-	select {
-	case <-s.lost:
-		return engine.ErrGone
-	default:
-	}
-	select {
-	case <-s.withdrawn:
-		if minds {
-			return engine.ErrWithdrawn
-		}
-	default:
-	}
-	return nil
-}
-
-// commit has what is noted now committed, in whatever generation the source is or comes to be.
-func (s *source) commit(ctx context.Context) error {
-	for {
-		s.mu.Lock()
-		e, moved := s.epoch, s.moved
-		s.mu.Unlock()
-		if e != nil {
-			if err := e.commit(ctx); !errors.Is(err, errEnded) {
-				return err
-			}
-		}
-		select {
-		case <-moved:
-		case <-s.lost:
-			return engine.ErrGone
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(orphanRest): // a generation that has ended lets go in a moment
-		}
-	}
-}
-
-const orphanRest = 20 * time.Millisecond
-
-// wakeFetch says that there is room.
-func (s *source) wakeFetch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.epoch != nil {
-		wakeUp(s.epoch.hungry)
-	}
 }
 
 // hungry reports whether more is to be fetched now. The lock is held.
@@ -377,39 +287,4 @@ func (s *source) Close(ctx context.Context) (err error) {
 		close(s.closed)
 	})
 	return err
-}
-
-// mark is what is committed of a partition.
-type mark struct {
-	end  int64
-	text string
-}
-
-// marked is a mark, and what it was made from.
-type marked struct {
-	mark
-	open int64
-}
-
-// mark returns what is to be committed now, if anything is.
-func (s *source) mark() (m marked, news bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m.end, m.open = s.progress.end, s.handed+s.reserve
-	if s.clean {
-		m.open = m.end
-	}
-	m.open = max(m.open, m.end)
-	m.text = s.progress.text(s.handed, m.open)
-	return m, m.mark != s.last
-}
-
-// committed notes that the mark is.
-func (s *source) committed(m marked) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open, s.last = m.open, m.mark
-	if s.handed+s.reserve/2 < m.open {
-		s.reserve = max(s.reserve/2, leastReserve)
-	}
 }

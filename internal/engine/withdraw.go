@@ -39,7 +39,7 @@ func (f *feed) withdraw(outage outage) {
 	select {
 	case <-drained:
 		cancel()
-		<-over
+		_ = <-over
 		f.close(s.settling)
 	case err := <-over:
 		if isGone(err) {
