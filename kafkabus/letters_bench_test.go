@@ -33,7 +33,7 @@ func BenchmarkLetters(b *testing.B) {
 			for i := 1; i < letters; i++ {
 				l := benchLetter(i)
 				if rs = append(rs, record{key: []byte(l.ID), value: encoded(b, &l)}); len(rs) == 10 || i == letters-1 {
-					_, err := broker.client.append(b.Context(), s.names.letters("shop.mailer"), rs...)
+					err := broker.client.append(b.Context(), s.names.letters("shop.mailer"), rs...)
 					require.NoError(b, err)
 					rs = nil
 				}

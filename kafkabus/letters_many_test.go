@@ -28,7 +28,7 @@ func TestManyLetters(t *testing.T) {
 		r.key, r.value = []byte(l.ID), encoded(t, &l)
 		rs, want = append(rs, r), append(want, l.ID)
 		if len(rs) == 500 || i == n-1 {
-			_, err := b.client.append(t.Context(), s.names.letters("shop.mailer"), rs...)
+			err := b.client.append(t.Context(), s.names.letters("shop.mailer"), rs...)
 			require.NoError(t, err)
 			rs = nil
 		}

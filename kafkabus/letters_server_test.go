@@ -24,7 +24,7 @@ func TestALetterStoredTwice(t *testing.T) {
 	require.NoError(t, err)
 	again := b.records("shop.mailer")[1]
 	require.Equal(t, "000001", string(again.key))
-	_, err = b.client.append(t.Context(), s.names.letters("shop.mailer"), again)
+	err = b.client.append(t.Context(), s.names.letters("shop.mailer"), again)
 	require.NoError(t, err)
 	for _, store := range []*letterStore{s, other, b.store()} {
 		require.Equal(t, []string{"000000", "000001", "000002"}, b.list(store, dlq.Filter{}, 1))

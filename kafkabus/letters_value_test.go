@@ -100,7 +100,7 @@ func TestWhatOthersWriteIsPassedOver(t *testing.T) {
 	b := realBroker(t)
 	s := b.store()
 	b.fill(s, 1)
-	_, err := b.client.append(t.Context(), s.names.letters("shop.mailer"),
+	err := b.client.append(t.Context(), s.names.letters("shop.mailer"),
 		record{key: []byte("x"), value: []byte("no letter")}, record{key: []byte("y\x00z"), value: []byte("no claim")},
 		record{key: []byte("w"), value: []byte{}, header: []protocol.Header{{Key: headerStored, Value: []byte("no time")}}})
 	require.NoError(t, err)

@@ -113,13 +113,13 @@ func (w *writing) ReadRecord() (*kafka.Record, error) {
 	return &kafka.Record{Time: r.time, Key: kafka.NewBytes(r.key), Value: kafka.NewBytes(r.value), Headers: r.header}, nil
 }
 
-// append stores records in a topic of one partition, and returns the offset of the first.
-func (c *client) append(ctx context.Context, topic string, rs ...record) (int64, error) {
+// append stores records in a topic of one partition.
+func (c *client) append(ctx context.Context, topic string, rs ...record) error {
 	p := &portion{topic: topic, records: rs}
 	if err := c.write(ctx, []*portion{p}); err != nil {
-		return -1, err
+		return err
 	}
-	return p.base, p.err
+	return p.err
 }
 
 // span is what there is of a partition: from first, until before last.

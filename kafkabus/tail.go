@@ -75,7 +75,7 @@ func (l *tail) write(ctx context.Context, config kafka.TopicConfig, rs ...record
 			return err
 		}
 	}
-	_, err = l.client.append(ctx, l.topic, rs...)
+	err = l.client.append(ctx, l.topic, rs...)
 	return err
 }
 

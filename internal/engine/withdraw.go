@@ -31,19 +31,20 @@ func (f *feed) withdraw(outage outage) {
 
 	lasting, cancel := context.WithCancel(s.receiving)
 	defer cancel()
-	over := make(chan error, 1)
+	var why error
+	over := make(chan struct{})
 	go func() {
-		_, err := f.source.Receive(lasting, 0)
-		over <- err
+		defer close(over)
+		_, why = f.source.Receive(lasting, 0)
 	}()
 	select {
 	case <-drained:
 		cancel()
-		_ = <-over
+		<-over
 		f.close(s.settling)
-	case err := <-over:
-		if isGone(err) {
-			f.lose(err)
+	case <-over:
+		if isGone(why) {
+			f.lose(why)
 		} // else the subscription halts, and closes the feed when its handlers are done
 	}
 }
