@@ -100,17 +100,15 @@ func (t *transport) ResetGroup(ctx context.Context, group string, from eventbus.
 	if err := t.deserted(ctx, group); err != nil {
 		return err
 	}
-	known, err := t.client.topics(ctx)
+	before, err := t.client.committedAll(ctx, t.names.group(group))
 	if err != nil {
 		return typed(err)
 	}
 	commits := map[string][]kafka.OffsetCommit{}
-	for name := range known {
+	for name := range before {
 		start := from
 		if name == t.names.retries(group) {
 			start = eventbus.Now() // what waited goes
-		} else if _, ok := t.names.topicOf(name); !ok {
-			continue
 		}
 		offsets, err := t.client.startOf(ctx, name, start)
 		if err != nil {

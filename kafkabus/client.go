@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/sasl"
+
+	"github.com/seed-28af575d/eventbus"
 )
 
 // client speaks with one cluster. There is one for each bus: all of its connections are made from
@@ -21,6 +24,8 @@ type client struct {
 	transport *kafka.Transport // of all else
 	api       *kafka.Client
 	addr      net.Addr
+	end       context.CancelFunc // of what kafka-go does by itself
+	closed    atomic.Bool
 }
 
 // answerTime is how long a broker may take for a request that waits for nothing.
@@ -40,13 +45,14 @@ func newClient(o Options) (*client, error) {
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: o.DialTimeout}).DialContext
 	}
-	dial = guarded(dial)
+	dial = guarded(dial, encryption == nil)
 	c := &client{options: o, addr: kafka.TCP(o.Brokers...)}
 	c.dialer = &kafka.Dialer{
 		ClientID: clientID, DialFunc: dial, Timeout: o.DialTimeout, TLS: encryption, SASLMechanism: mechanism,
 	}
 	c.transport = c.newTransport(dial, encryption, mechanism)
-	c.api = &kafka.Client{Addr: c.addr, Transport: c.transport}
+	c.transport.Context, c.end = context.WithCancel(context.Background())
+	c.api = &kafka.Client{Addr: c.addr, Transport: c}
 	return c, nil
 }
 
@@ -64,8 +70,24 @@ func (c *client) newTransport(dial func(context.Context, string, string) (net.Co
 // wrong has it refreshed.
 const metadataAge = 2 * time.Second
 
+// RoundTrip asks, until the client is closed: kafka-go would begin anew.
+func (c *client) RoundTrip(ctx context.Context, addr net.Addr, r kafka.Request) (kafka.Response, error) {
+	if c.closed.Load() {
+		return nil, fmt.Errorf("%w: %w", errNotSent, eventbus.ErrClosed)
+	}
+	answer, err := c.transport.RoundTrip(ctx, addr, r)
+	if err != nil && c.closed.Load() {
+		err = fmt.Errorf("%w: %w", eventbus.ErrClosed, err)
+	}
+	return answer, err
+}
+
 // close ends the connections that are idle, and those in use when they are.
-func (c *client) close() { c.transport.CloseIdleConnections() }
+func (c *client) close() {
+	c.closed.Store(true)
+	c.end()
+	c.transport.CloseIdleConnections()
+}
 
 // bounded is a context that ends: kafka-go sets no deadline of its own.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {

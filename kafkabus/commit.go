@@ -28,14 +28,14 @@ func (e *epoch) commits() {
 		e.next = newRound()
 		e.mu.Unlock()
 		began := time.Now()
-		r.err = e.commitAll(e.life)
+		r.failed, r.err = e.commitAll(e.life)
 		close(r.done)
 		if isLost(r.err) {
 			e.end()
 			return
 		}
 		wait := commitPause - time.Since(began)
-		if r.err != nil {
+		if r.err != nil || len(r.failed) > 0 {
 			wait = commitRest
 		}
 		if wait > 0 && !pause(e.life, wait) {
@@ -51,7 +51,7 @@ const commitAnyway = time.Second
 const commitRest = 200 * time.Millisecond
 
 // commitAll commits what has changed.
-func (e *epoch) commitAll(ctx context.Context) error {
+func (e *epoch) commitAll(ctx context.Context) (map[place]error, error) {
 	marks := map[*source]marked{}
 	topics := map[string][]kafka.OffsetCommit{}
 	for _, s := range e.all() {
@@ -63,22 +63,21 @@ func (e *epoch) commitAll(ctx context.Context) error {
 		topics[s.place.topic] = append(topics[s.place.topic], kafka.OffsetCommit{Partition: int(s.place.partition), Offset: m.end, Metadata: m.text})
 	}
 	if len(marks) == 0 {
-		return nil
+		return nil, nil
 	}
 	failed, err := e.member.transport.client.commit(ctx, membership{e.member.groupID(), int(e.generation), e.id}, topics)
 	if err != nil {
-		return fmt.Errorf("kafkabus: commit of %s: %w", e, typed(err))
+		return nil, fmt.Errorf("kafkabus: commit of %s: %w", e, typed(err))
 	}
 	for s, m := range marks {
 		if _, bad := failed[s.place]; !bad {
 			s.committed(m)
 		}
 	}
-	var errs []error
 	for at, err := range failed {
-		errs = append(errs, fmt.Errorf("kafkabus: commit of %s for %s/%d: %w", e, at.topic, at.partition, typed(err)))
+		failed[at] = fmt.Errorf("kafkabus: commit of %s for %s/%d: %w", e, at.topic, at.partition, typed(err))
 	}
-	return errors.Join(errs...)
+	return failed, nil
 }
 
 // committed returns what a group has committed of a topic, by partition. Nothing is not in it.
@@ -92,6 +91,30 @@ func (c *client) committed(ctx context.Context, group, topic string, partitions 
 			return nil, err
 		}
 		return committedOf(answer.Topics[topic])
+	})
+}
+
+// committedAll returns what a group has committed of all topics, by partition.
+func (c *client) committedAll(ctx context.Context, group string) (map[string]map[int]mark, error) {
+	return patiently(ctx, c, func(ctx context.Context) (map[string]map[int]mark, error) {
+		answer, err := c.api.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group})
+		if err == nil {
+			err = answer.Error
+		}
+		if err != nil {
+			return nil, err
+		}
+		all := map[string]map[int]mark{}
+		for topic, partitions := range answer.Topics {
+			known, err := committedOf(partitions)
+			if err != nil {
+				return nil, err
+			}
+			if len(known) > 0 {
+				all[topic] = known
+			}
+		}
+		return all, nil
 	})
 }
 

@@ -35,8 +35,9 @@ type epoch struct {
 
 // round is one commit of all sources.
 type round struct {
-	done chan struct{}
-	err  error
+	done   chan struct{}
+	err    error           // of the whole
+	failed map[place]error // of single partitions, for good or for now
 }
 
 func newRound() *round { return &round{done: make(chan struct{})} }
@@ -51,6 +52,7 @@ func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, err
 	fresh, err := e.open(ctx, g.Assignments)
 	if err != nil {
 		e.end()
+		e.orphan()
 		g.Start(func(context.Context) {}) // and so ends the generation
 		return nil, err
 	}
@@ -75,8 +77,12 @@ func (e *epoch) open(ctx context.Context, assigned map[string][]kafka.PartitionA
 	}
 	orphans := m.takeOrphans()
 	defer func() {
-		for _, s := range orphans { // others have them now
-			s.lose()
+		for _, s := range orphans {
+			if err != nil {
+				m.keep(s) // until it is known who has them
+			} else {
+				s.lose() // others have
+			}
 		}
 	}()
 	for name, partitions := range assigned {
@@ -154,6 +160,18 @@ func (e *epoch) adopt(s *source) {
 	})
 }
 
+// replace ends a source whose topic was made anew, or has lost its end: what it has handed out are offsets of a
+// log that is no more. Another one begins at the offset.
+func (e *epoch) replace(s *source, first int64) {
+	s.end(fmt.Errorf("%w: the topic was made anew, and is read from its beginning", ErrTrimmed))
+	next := newSource(e, s.place, known{progress: progress{end: first}, handed: first, open: first}, nil)
+	e.mu.Lock()
+	e.sources = append(slices.DeleteFunc(e.sources, func(x *source) bool { return x == s }), next)
+	e.mu.Unlock()
+	e.member.offer(next)
+	wakeUp(e.hungry)
+}
+
 // all are the sources of now.
 func (e *epoch) all() []*source {
 	e.mu.Lock()
@@ -164,6 +182,7 @@ func (e *epoch) all() []*source {
 // finish asks the sources back, and ends the generation: what runs may end, for the grace.
 func (e *epoch) finish() {
 	close(e.withdrawn)
+	e.member.takeBack()
 	sources := e.all()
 	for _, s := range sources {
 		s.withdraw()
@@ -177,11 +196,17 @@ func (e *epoch) finish() {
 	}
 	cancel()
 	ctx, cancel := context.WithTimeout(e.life, time.Second)
-	_ = e.commit(ctx) // what was acknowledged last
+	_ = e.commit(ctx, place{}) // what was acknowledged last
 	cancel()
 	e.end()
 	e.running.Wait()
-	for _, s := range e.all() { // there may be others by now
+	e.member.takeBack() // there may be others by now
+	e.orphan()
+}
+
+// orphan leaves the sources that are still in use with the member.
+func (e *epoch) orphan() {
+	for _, s := range e.all() {
 		s.withdraw()
 		if s.orphan() {
 			e.member.keep(s)
@@ -189,14 +214,17 @@ func (e *epoch) finish() {
 	}
 }
 
-// commit waits until what is noted now is committed.
-func (e *epoch) commit(ctx context.Context) error {
+// commit waits until what is noted now is committed, of one partition for one thing.
+func (e *epoch) commit(ctx context.Context, at place) error {
 	e.mu.Lock()
 	r := e.next
 	e.mu.Unlock()
 	wakeUp(e.wish)
 	select {
 	case <-r.done:
+		if r.err == nil {
+			return r.failed[at]
+		}
 		return r.err
 	case <-e.life.Done():
 		return errEnded

@@ -58,10 +58,17 @@ func code(err error) kafka.Error {
 
 // outcome is what the engine is told of a message that a broker was asked to store.
 func outcome(err error) error {
+	var appended *appendedError
+	if errors.As(err, &appended) {
+		return fmt.Errorf("%w: %w", eventbus.ErrUnknown, err)
+	}
 	switch code(err) {
 	case 0:
 		if err == nil || errors.Is(err, engine.ErrNotStored) || errors.Is(err, eventbus.ErrRefused) {
 			return err
+		}
+		if errors.Is(err, errNotSent) && errors.Is(err, eventbus.ErrClosed) {
+			return fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
 		}
 		if unsent(err) {
 			return fmt.Errorf("%w: %w", engine.ErrNotStored, err)

@@ -116,7 +116,7 @@ func (e *epoch) fetch(leader int32, of []*source) {
 		x := &topics[i]
 		x.Partitions = append(x.Partitions, wanted(s.place.partition, next))
 	}
-	answer, err := e.member.transport.client.transport.RoundTrip(ctx, e.member.transport.client.addr, fetching(fetchWait, topics))
+	answer, err := e.member.transport.client.RoundTrip(ctx, e.member.transport.client.addr, fetching(fetchWait, topics))
 	got, ok := answer.(*fetch.Response)
 	switch {
 	case e.life.Err() != nil:
@@ -154,7 +154,7 @@ func (e *epoch) take(s *source, x *fetch.ResponsePartition) error {
 	switch x.ErrorCode {
 	case 0:
 	case int16(kafka.OffsetOutOfRange):
-		return s.jump(e.life)
+		return e.jump(s)
 	default:
 		return kafka.Error(x.ErrorCode)
 	}
@@ -173,7 +173,9 @@ func (e *epoch) failAll(of []*source, err error) {
 	for _, s := range of {
 		s.fail(fmt.Errorf("kafkabus: fetch from %s/%d: %w", s.place.topic, s.place.partition, typed(err)), fetchRest)
 	}
-	e.lookAnew()
+	if len(of) > 0 {
+		e.lookAnew()
+	}
 }
 
 // headless rests for partitions that nobody leads, as those of a topic that is being made; after a while
@@ -204,8 +206,8 @@ func (e *epoch) lookAnew() {
 }
 
 // jump goes on where there is something again, and tells what is lost.
-func (s *source) jump(ctx context.Context) error {
-	spans, err := s.member.transport.client.spans(ctx, s.place.topic)
+func (e *epoch) jump(s *source) error {
+	spans, err := e.member.transport.client.spans(e.life, s.place.topic)
 	if err != nil {
 		return err
 	}
@@ -214,13 +216,15 @@ func (s *source) jump(ctx context.Context) error {
 	}
 	first := spans[s.place.partition].first
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	lost := first - s.next
 	if lost > 0 {
 		s.progress.finish(s.next, first)
 		s.next = first
+	}
+	s.mu.Unlock()
+	if lost > 0 {
 		return fmt.Errorf("%w: %d of them", ErrTrimmed, lost)
 	}
-	s.progress, s.next, s.handed, s.open = progress{end: first}, first, first, first
-	return fmt.Errorf("%w: the topic was made anew, and is read from its beginning", ErrTrimmed)
+	e.replace(s, first)
+	return nil
 }

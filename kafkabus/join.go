@@ -62,20 +62,29 @@ func (m *member) chooses(topic string, words []string) bool {
 	})
 }
 
-// start writes down where the group begins, in partitions where nothing is written down: if it has
-// members, they have done so.
+// start writes down where a group begins that is new: a group that has been somewhere before gets all of
+// what has come meanwhile. If it has members, they have done so.
 func (m *member) start(ctx context.Context, topics map[string]int) error {
 	t := m.transport
+	before, err := t.client.committedAll(ctx, m.groupID())
+	if err != nil {
+		return err
+	}
+	from := m.group.From
+	if len(before) > 0 {
+		from = eventbus.Beginning()
+	}
 	commits := map[string][]kafka.OffsetCommit{}
 	for name, n := range topics {
-		known, err := t.client.committed(ctx, m.groupID(), name, numbered(n))
-		if err != nil {
-			return err
-		}
+		known := before[name]
 		if len(known) == n {
 			continue
 		}
-		offsets, err := t.client.startOf(ctx, name, m.group.From)
+		start := from
+		if name == t.names.retries(m.group.Name) { // what waits there is the group's own
+			start = eventbus.Beginning()
+		}
+		offsets, err := t.client.startOf(ctx, name, start)
 		if err != nil {
 			return err
 		}
@@ -88,9 +97,12 @@ func (m *member) start(ctx context.Context, topics map[string]int) error {
 	if len(commits) == 0 {
 		return nil
 	}
-	_, err := t.client.commit(ctx, outside(m.groupID()), commits)
+	failed, err := t.client.commit(ctx, outside(m.groupID()), commits)
 	if isLost(err) || errors.Is(err, kafka.RebalanceInProgress) {
 		return nil
+	}
+	for at, why := range failed {
+		err = errors.Join(err, fmt.Errorf("write down where the group begins in %s/%d: %w", at.topic, at.partition, why))
 	}
 	return err
 }

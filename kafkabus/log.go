@@ -49,7 +49,7 @@ func (c *client) write(ctx context.Context, portions []*portion) error {
 			Attributes: compressions[c.options.Compression], Records: &writing{records: p.records},
 		}})
 	}
-	answer, err := c.transport.RoundTrip(ctx, c.addr, request)
+	answer, err := c.RoundTrip(ctx, c.addr, request)
 	if err != nil {
 		for _, p := range portions {
 			p.err = err
@@ -58,6 +58,9 @@ func (c *client) write(ctx context.Context, portions []*portion) error {
 	}
 	stored, ok := answer.(*produce.Response)
 	if !ok {
+		for _, p := range portions {
+			p.err = errUntold
+		}
 		return fmt.Errorf("kafkabus: unexpected answer %T", answer)
 	}
 	for _, p := range portions {
@@ -65,6 +68,11 @@ func (c *client) write(ctx context.Context, portions []*portion) error {
 	}
 	return nil
 }
+
+// appendedError is that of a batch which the leader had stored, but perhaps no other broker.
+type appendedError struct{ error }
+
+func (e *appendedError) Unwrap() error { return e.error }
 
 var errUntold = errors.New("the broker has not said what became of it")
 
@@ -81,6 +89,9 @@ func (p *portion) read(r *produce.Response) {
 				continue
 			}
 			p.base, p.err = x.BaseOffset, said(x.ErrorCode, x.ErrorMessage)
+			if p.err != nil && p.base >= 0 { // it was stored before the leader changed, and may last
+				p.err = &appendedError{p.err}
+			}
 			if x.LogAppendTime >= 0 {
 				p.stored = time.UnixMilli(x.LogAppendTime)
 			}
@@ -191,7 +202,7 @@ func (c *client) glance(ctx context.Context, topic string, at fetch.RequestParti
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	none := glance{next: at.FetchOffset, end: -1}
-	answer, err := c.transport.RoundTrip(ctx, c.addr, fetching(0, []fetch.RequestTopic{{Topic: topic, Partitions: []fetch.RequestPartition{at}}}))
+	answer, err := c.RoundTrip(ctx, c.addr, fetching(0, []fetch.RequestTopic{{Topic: topic, Partitions: []fetch.RequestPartition{at}}}))
 	if err != nil {
 		return none, err
 	}
@@ -220,12 +231,15 @@ func wanted(partition int32, from int64) fetch.RequestPartition {
 	}
 }
 
-// taken returns the records of an answer from an offset on, and the offset behind them. Where none
-// comes though there are some, they were compacted away, all of a batch: it is passed over record by record,
-// as kafka-go does not say where it ends.
+// taken returns the records of an answer from an offset on, and the offset behind them. Where a batch
+// has none though it goes on, they were compacted away: it is passed over record by record, as kafka-go does
+// not say where it ends.
 func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err error) {
 	next = from
-	for p.RecordSet.Records != nil {
+	if p.RecordSet.Records == nil { // others have filled the answer
+		return nil, from, nil
+	}
+	for {
 		r, err := p.RecordSet.Records.ReadRecord()
 		if errors.Is(err, io.EOF) {
 			break

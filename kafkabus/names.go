@@ -9,8 +9,14 @@ type names struct{ prefix string }
 // events is the topic of an aggregate type.
 func (n names) events(topic string) string { return n.prefix + "." + topic }
 
-// topicOf is the aggregate type of a topic of events.
-func (n names) topicOf(events string) (string, bool) { return strings.CutPrefix(events, n.prefix+".") }
+// topicOf is the aggregate type of a topic of events: a topic of a longer prefix is none.
+func (n names) topicOf(events string) (string, bool) {
+	topic, ok := strings.CutPrefix(events, n.prefix+".")
+	if !ok || !legalTopic(topic) {
+		return "", false
+	}
+	return topic, true
+}
 
 // group is the consumer group.
 func (n names) group(group string) string { return n.prefix + "." + group }

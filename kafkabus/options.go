@@ -46,7 +46,7 @@ type Options struct {
 	// out anew: from 100 ms to a third of Session. Zero means 500 ms.
 	Heartbeat time.Duration
 	// Grace is how long running handlers are waited for before partitions are given away; others
-	// wait meanwhile: from 0 to Session. Below 0 means none, zero 2 s.
+	// wait meanwhile: at most half of Session. Below 0 means none, zero 2 s.
 	Grace time.Duration
 }
 
@@ -88,7 +88,7 @@ func (o Options) withDefaults() Options {
 	set(&o.DialTimeout, defaultDial)
 	set(&o.Session, defaultSession)
 	set(&o.Heartbeat, min(defaultHeartbeat, o.Session/3))
-	set(&o.Grace, min(defaultGrace, o.Session))
+	set(&o.Grace, min(defaultGrace, o.Session/2))
 	o.Brokers = slices.Clone(o.Brokers)
 	if len(o.Brokers) == 0 {
 		o.Brokers = []string{defaultBroker}
@@ -130,8 +130,8 @@ func (o Options) validate() error {
 	between("DialTimeout", o.DialTimeout, 100*time.Millisecond, time.Minute)
 	between("Session", o.Session, 6*time.Second, 5*time.Minute)
 	between("Heartbeat", o.Heartbeat, 100*time.Millisecond, max(o.Session/3, 100*time.Millisecond))
-	if o.Grace > o.Session {
-		wrong("Grace", "must be at most Session", o.Grace)
+	if o.Grace > o.Session/2 {
+		wrong("Grace", "must be at most half of Session", o.Grace)
 	}
 	o.Topics.validate(wrong)
 	return errors.Join(errs...)

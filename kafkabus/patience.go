@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"github.com/seed-28af575d/eventbus"
 )
 
 // patiently repeats a call that may be, as long as what is wrong may pass, with a new picture of the
@@ -15,7 +17,7 @@ func patiently[T any](ctx context.Context, c *client, f func(ctx context.Context
 	defer cancel()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
 		out, err := f(ctx)
-		if err == nil || !passing(err) || away(err) || !pause(ctx, wait) {
+		if err == nil || !passing(err) || away(err) || errors.Is(err, eventbus.ErrClosed) || !pause(ctx, wait) {
 			return out, err
 		}
 		_ = c.refresh(ctx)

@@ -31,6 +31,12 @@ func (p *progress) finished(offset int64) bool {
 
 // finish notes offsets from one until before another, and moves the end behind what is finished.
 func (p *progress) finish(from, until int64) {
+	if from <= p.end && until >= p.last() { // all of it, which may be much
+		if until > p.end {
+			p.end, p.done = until, nil
+		}
+		return
+	}
 	for o := max(from, p.end); o < until; o++ {
 		for w := p.word(o); len(p.done) <= w; {
 			p.done = append(p.done, 0)
@@ -187,8 +193,11 @@ func (p *progress) readRuns(data []byte) error {
 	o := from
 	for is := false; len(data) > 0; is = !is {
 		n, size := binary.Uvarint(data)
-		if size <= 0 || n > mostAhead || o-from+int64(n) > mostAhead {
+		if size <= 0 {
 			return errProgress
+		}
+		if n > mostAhead || o-from+int64(n) > mostAhead { // it is handed out again
+			return nil
 		}
 		data = data[size:]
 		if is {

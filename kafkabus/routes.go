@@ -3,12 +3,14 @@ package kafkabus
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
 
@@ -90,22 +92,16 @@ func (r *routes) partition(x *route, key []byte) int32 {
 	return int32(kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: key}, x.partitions...))
 }
 
-// shardsPerLeader is into how many parts what goes to a broker is spread: while one is under way, the
-// others collect.
-const shardsPerLeader = 2
+// shards is into how many parts what is sent is spread: while one is under way, the others collect. Those
+// that two brokers lead go out at once.
+const shards = 2
 
-// Shard is that of the partition's leader, so that one Send is one request as long as the picture is right.
+// Shard is that of the aggregate for good, whoever leads its partition: of one nothing overtakes.
 func (t *transport) Shard(to engine.Address, key string) uint32 {
-	p := t.routes.now.Load()
-	if p == nil {
-		return 0
-	}
-	x := p.topics[t.target(to)]
-	if x == nil || key == "" {
-		return 0
-	}
-	partition := t.routes.partition(x, []byte(key))
-	return uint32(max(x.leaders[partition], 0))*shardsPerLeader + uint32(partition)%shardsPerLeader
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t.target(to)))
+	_, _ = h.Write([]byte(key))
+	return h.Sum32() % shards
 }
 
 // target is the topic that stands for the address.
@@ -116,52 +112,61 @@ func (t *transport) target(to engine.Address) string {
 	return t.names.events(to.Topic)
 }
 
-// routed returns a picture in which the topics of all messages are; those that are missing are made, or
-// refused.
-func (t *transport) routed(ctx context.Context, ms []engine.Message) (*picture, error) {
+// routed returns a picture of the cluster, and what is wrong with topics of the messages. Those that are
+// missing are made, if they may be.
+func (t *transport) routed(ctx context.Context, ms []engine.Message) (*picture, map[string]error, error) {
 	p, err := t.routes.look(ctx)
 	if err == nil {
 		err = t.announce(ctx, ms)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	missing, last := map[string]engine.Address(nil), engine.Address{}
-	for i := range ms {
-		if to := ms[i].To; i == 0 || to != last {
-			last = to
-			if name := t.target(to); p.topics[name] == nil {
-				if missing == nil {
-					missing = map[string]engine.Address{}
-				}
-				missing[name] = to
-			}
-		}
-	}
+	missing := t.missing(p, ms)
 	if len(missing) == 0 {
-		return p, nil
+		return p, nil, nil
 	}
 	if p, err = t.routes.again(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var configs []kafka.TopicConfig
-	for name, to := range missing {
-		if p.topics[name] != nil {
-			continue
-		}
-		if t.options.Topics.Passive {
-			return nil, fmt.Errorf("%w: %s is missing, and Options.Topics.Passive forbids to make it", ErrTopic, name)
-		}
-		if to.Group != "" {
-			return nil, fmt.Errorf("%w: %s is missing: subscribe first", ErrTopic, name)
-		}
-		configs = append(configs, t.eventsConfig(name))
-	}
-	if len(configs) > 0 {
-		if err := t.client.make(ctx, configs...); err != nil {
-			return nil, err
+	wrong := map[string]error{}
+	for name, to := range t.missing(p, ms) {
+		if err := t.supply(ctx, name, to); err != nil {
+			wrong[name] = err
 		}
 	}
 	t.routes.forget()
-	return t.routes.look(ctx)
+	p, err = t.routes.look(ctx)
+	return p, wrong, err
+}
+
+// missing are the topics of the messages that are not in the picture.
+func (t *transport) missing(p *picture, ms []engine.Message) map[string]engine.Address {
+	var out map[string]engine.Address
+	last := engine.Address{}
+	for i := range ms {
+		to := ms[i].To
+		if i > 0 && to == last {
+			continue
+		}
+		last = to
+		if name := t.target(to); p.topics[name] == nil {
+			if out == nil {
+				out = map[string]engine.Address{}
+			}
+			out[name] = to
+		}
+	}
+	return out
+}
+
+// supply makes a topic of events.
+func (t *transport) supply(ctx context.Context, name string, to engine.Address) error {
+	switch {
+	case to.Group != "":
+		return fmt.Errorf("%w: %w: %s is missing: subscribe first", eventbus.ErrRefused, ErrTopic, name)
+	case t.options.Topics.Passive:
+		return fmt.Errorf("%w: %w: %s is missing, and Options.Topics.Passive forbids to make it", eventbus.ErrRefused, ErrTopic, name)
+	}
+	return t.client.make(ctx, t.eventsConfig(name))
 }

@@ -25,11 +25,11 @@ const (
 
 // Send stores the messages, those of one broker's partitions in one request, unless they are large.
 func (t *transport) Send(ctx context.Context, ms []engine.Message) []error {
-	p, err := t.routed(ctx, ms)
+	p, wrong, err := t.routed(ctx, ms)
 	if err != nil {
 		return all(len(ms), notSent(typed(err)))
 	}
-	s := t.plan(p, ms)
+	s := t.plan(p, wrong, ms)
 	for _, round := range s.rounds {
 		s.send(ctx, round)
 	}
@@ -69,7 +69,7 @@ type parcel struct {
 const parcelBytes = 900 << 10
 
 // plan puts the messages where they belong.
-func (t *transport) plan(p *picture, ms []engine.Message) *sending {
+func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message) *sending {
 	s := &sending{transport: t, failed: map[place]bool{}, errs: make([]error, len(ms))}
 	open := map[place]*parcel{}
 	count := map[place]int{}
@@ -78,6 +78,10 @@ func (t *transport) plan(p *picture, ms []engine.Message) *sending {
 		m := &ms[i]
 		at := place{topic: t.target(m.To)}
 		route := p.topics[at.topic]
+		if err := wrong[at.topic]; err != nil {
+			s.errs[i] = notSent(typed(err))
+			continue
+		}
 		if route == nil {
 			s.errs[i] = fmt.Errorf("%w: topic %s is not there yet", engine.ErrNotStored, at.topic)
 			continue

@@ -2,6 +2,7 @@ package kafkabus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -19,7 +20,8 @@ type source struct {
 	tried      map[int64]bool // of what is in the ledger
 	fed        chan struct{}
 	withdrawn  chan struct{} // closed when it is asked back
-	lost       chan struct{} // closed when others have the partition
+	lost       chan struct{} // closed when others have the partition, or nobody
+	why        error         // it is lost; written before that
 	closed     chan struct{} // closed when the engine has given it back
 	once       struct{ withdraw, lose, close sync.Once }
 
@@ -31,6 +33,8 @@ type source struct {
 	handed   int64 // behind the last that was handed out
 	open     int64 // as it was committed last
 	last     mark  // that was committed last
+	changes  int   // of what is committed, so far
+	noted    int   // of them, those that are committed
 	reserve  int64 // how far open is ahead of what is handed out
 	stored   []record
 	waiting  waiting   // not due yet
@@ -58,7 +62,7 @@ func newSource(e *epoch, at place, k known, tried map[int64]bool) *source {
 	s := &source{
 		member: e.member, epoch: e, place: at, opened: k.open, tried: tried, fed: make(chan struct{}, 1),
 		withdrawn: make(chan struct{}), lost: make(chan struct{}), closed: make(chan struct{}), moved: make(chan struct{}),
-		progress: k.progress, next: k.end, handed: k.end, open: k.open, last: k.mark, reserve: leastReserve,
+		progress: k.progress, next: k.end, handed: k.end, open: k.open, last: k.mark, changes: 1, reserve: leastReserve,
 	}
 	t := e.member.transport
 	if topic, ok := t.names.topicOf(at.topic); ok {
@@ -83,6 +87,7 @@ func (s *source) hungry(now time.Time) bool {
 func (s *source) feed(rs []record, next int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.changes++
 	now := s.member.transport.now()
 	expected := s.next
 	for i := range rs {
@@ -121,7 +126,9 @@ func (s *source) wake() {
 func (s *source) fail(err error, rest time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.err, s.rests = err, time.Now().Add(rest)
+	if s.rests = time.Now().Add(rest); !errors.Is(s.err, ErrTrimmed) { // which is told whatever comes
+		s.err = err
+	}
 	s.wake()
 }
 
@@ -131,6 +138,12 @@ func (s *source) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 		if err := s.over(most > 0); err != nil {
 			return nil, fmt.Errorf("kafkabus: %s/%d: %w", s.place.topic, s.place.partition, err)
 		}
+		if most == 0 { // it is asked back, and only its end is waited for
+			if err := s.await(ctx, false, time.Time{}); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		ds, due, err := s.take(most)
 		if err != nil {
 			return nil, err
@@ -138,13 +151,16 @@ func (s *source) Receive(ctx context.Context, most int) ([]*engine.Delivery, err
 		if len(ds) > 0 {
 			if err := s.announce(ctx); err != nil {
 				s.putBack(ds)
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
 				continue // it says itself what is over
 			}
 			s.wakeFetch()
 			return deliveries(ds), nil
 		}
 		s.wakeFetch()
-		if err := s.await(ctx, most > 0, due); err != nil {
+		if err := s.await(ctx, true, due); err != nil {
 			return nil, err
 		}
 	}
@@ -216,6 +232,7 @@ func (s *source) take(most int) (out []handout, due time.Time, err error) {
 func (s *source) hand(r *record) handout {
 	d, _ := s.delivery(r)
 	s.handed = max(s.handed, r.offset+1)
+	s.changes++
 	return handout{d, *r}
 }
 
@@ -225,6 +242,7 @@ func (s *source) announce(ctx context.Context) error {
 	ahead := s.handed <= s.open
 	if !ahead {
 		s.reserve = min(2*s.reserve, mostReserve)
+		s.changes++
 	}
 	s.mu.Unlock()
 	for !ahead {
@@ -260,6 +278,7 @@ func (s *source) putBack(hs []handout) {
 // Ack notes what is finished, and returns when that is committed.
 func (s *source) Ack(ctx context.Context, rs []engine.Receipt) error {
 	s.mu.Lock()
+	s.changes++
 	for _, r := range rs {
 		s.progress.finish(int64(r.N), int64(r.N)+1)
 	}
@@ -280,6 +299,7 @@ func (s *source) Close(ctx context.Context) (err error) {
 	s.once.close.Do(func() {
 		s.mu.Lock()
 		s.clean = true
+		s.changes++
 		s.mu.Unlock()
 		if s.over(false) == nil {
 			err = s.commit(ctx)

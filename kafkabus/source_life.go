@@ -3,6 +3,7 @@ package kafkabus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -21,7 +22,25 @@ func (s *source) successor(e *epoch) *source {
 func (s *source) withdraw() { s.once.withdraw.Do(func() { close(s.withdrawn) }) }
 
 // lose says that others have the partition.
-func (s *source) lose() { s.once.lose.Do(func() { close(s.lost) }) }
+func (s *source) lose() { s.end(engine.ErrGone) }
+
+// end ends it for the reason given.
+func (s *source) end(why error) {
+	s.once.lose.Do(func() {
+		s.why = why
+		close(s.lost)
+	})
+}
+
+// abandon closes it, of which nothing was handed out.
+func (s *source) abandon() {
+	s.once.close.Do(func() {
+		s.mu.Lock()
+		s.clean = true
+		s.mu.Unlock()
+		close(s.closed)
+	})
+}
 
 // orphan leaves it without a generation, and reports whether it is still in use.
 func (s *source) orphan() bool {
@@ -51,7 +70,7 @@ func (s *source) move(e *epoch) {
 func (s *source) over(minds bool) error {
 	select {
 	case <-s.lost:
-		return engine.ErrGone
+		return fmt.Errorf("%w: %w", engine.ErrGone, s.why)
 	default:
 	}
 	select {
@@ -71,7 +90,7 @@ func (s *source) commit(ctx context.Context) error {
 		e, moved := s.epoch, s.moved
 		s.mu.Unlock()
 		if e != nil {
-			if err := e.commit(ctx); !errors.Is(err, errEnded) {
+			if err := e.commit(ctx, s.place); !errors.Is(err, errEnded) {
 				return err
 			}
 		}

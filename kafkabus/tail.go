@@ -3,6 +3,7 @@ package kafkabus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/segmentio/kafka-go"
@@ -71,11 +72,16 @@ func (l *tail) write(ctx context.Context, config kafka.TopicConfig, rs ...record
 		return err
 	}
 	if known[l.topic].partitions == 0 {
+		if l.client.options.Topics.Passive {
+			return fmt.Errorf("%w: %s is missing, and Options.Topics.Passive forbids to make it", ErrTopic, l.topic)
+		}
 		if err := l.client.make(ctx, config); err != nil {
 			return err
 		}
 	}
-	err = l.client.append(ctx, l.topic, rs...)
+	_, err = patiently(ctx, l.client, func(ctx context.Context) (struct{}, error) { // twice is as good as once
+		return struct{}{}, l.client.append(ctx, l.topic, rs...)
+	})
 	return err
 }
 

@@ -35,7 +35,11 @@ func (t *transport) eventsConfig(name string) kafka.TopicConfig {
 // than anything may wait.
 func (t *transport) retriesConfig(name string) kafka.TopicConfig {
 	c := t.eventsConfig(name)
-	c.ConfigEntries = append(c.ConfigEntries[:2:2], retention(max(t.options.Topics.Retention, retriesKept).Milliseconds()))
+	kept := max(t.options.Topics.Retention, retriesKept).Milliseconds()
+	if t.options.Topics.Retention < 0 {
+		kept = -1
+	}
+	c.ConfigEntries = append(c.ConfigEntries[:2:2], retention(kept))
 	return c
 }
 

@@ -35,7 +35,12 @@ func (f *feed) withdraw(outage outage) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		_, why = f.source.Receive(lasting, 0)
+		for {
+			if _, why = f.source.Receive(lasting, 0); isGone(why) || lasting.Err() != nil {
+				return
+			}
+			s.bus.sleep(lasting, s.bus.pauseAfter(1)) // it is not for that
+		}
 	}()
 	select {
 	case <-drained:
