@@ -37,6 +37,9 @@ func (m *member) groupID() string { return m.transport.names.group(m.group.Name)
 
 // Join makes what the group needs, and begins to be a member of it.
 func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, error) {
+	if err := t.names.legalGroup(g.Name); err != nil {
+		return nil, fmt.Errorf("kafkabus: join %s: %w", g.Name, err)
+	}
 	m := &member{transport: t, group: g, left: make(chan struct{})}
 	if err := m.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("kafkabus: join %s: %w", g.Name, typed(err))
