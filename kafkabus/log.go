@@ -220,9 +220,10 @@ func wanted(partition int32, from int64) fetch.RequestPartition {
 	}
 }
 
-// taken returns the records of an answer from an offset on, and the offset behind them. Where none
-// comes though there are some, they were compacted away, all of a batch: it is passed over record by record,
-// as kafka-go does not say where it ends.
+// taken returns the records of an answer from an offset on, and the offset behind them. Where a batch
+// comes without any, they were compacted away, all of them: it is passed over record by record, as kafka-go
+// does not say where it ends. Where no batch comes the answer had no room left for this partition, and
+// nothing is passed over.
 func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err error) {
 	next = from
 	for p.RecordSet.Records != nil {
@@ -244,7 +245,7 @@ func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err
 			rs, next = append(rs, x), x.offset+1
 		}
 	}
-	if next == from && from < p.HighWatermark {
+	if next == from && from < p.HighWatermark && p.RecordSet.Records != nil {
 		next++
 	}
 	return rs, next, nil
