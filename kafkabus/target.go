@@ -26,7 +26,7 @@ const (
 	Plain Mechanism = "PLAIN"
 	// SCRAM256 proves the password without sending it.
 	SCRAM256 Mechanism = "SCRAM-SHA-256"
-	// SCRAM512 is the same with a longer hash.
+	// SCRAM512 does so with the longer hash.
 	SCRAM512 Mechanism = "SCRAM-SHA-512"
 )
 
