@@ -232,8 +232,9 @@ func wanted(partition int32, from int64) fetch.RequestPartition {
 }
 
 // taken returns the records of an answer from an offset on, and the offset behind them. Where a batch
-// has none though it goes on, they were compacted away: it is passed over record by record, as kafka-go does
-// not say where it ends.
+// comes without any, they were compacted away, all of them: it is passed over record by record, as kafka-go
+// does not say where it ends. Where no batch comes the answer had no room left for this partition, and
+// nothing is passed over.
 func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err error) {
 	next = from
 	if p.RecordSet.Records == nil { // others have filled the answer

@@ -42,6 +42,9 @@ func (m *member) groupID() string { return m.transport.names.group(m.group.Name)
 
 // Join makes what the group needs.
 func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, error) {
+	if err := t.names.legalGroup(g.Name); err != nil {
+		return nil, fmt.Errorf("kafkabus: join %s: %w", g.Name, err)
+	}
 	m := &member{transport: t, group: g, news: make(chan struct{}, 1)}
 	m.life, m.leave = context.WithCancel(context.WithoutCancel(ctx))
 	err := m.prepare(ctx)
@@ -178,8 +181,8 @@ func (m *member) assigned(g *kafka.Generation) error {
 
 // watch becomes a member anew when there are other topics or partitions.
 func (m *member) watch() error {
-	if m.life.Err() != nil {
-		return nil
+	if err := m.life.Err(); err != nil {
+		return err
 	}
 	topics, err := m.wanted(m.life)
 	if err != nil || len(topics) == 0 || m.topics == fmt.Sprint(topics) {

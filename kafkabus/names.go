@@ -1,6 +1,12 @@
 package kafkabus
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/excerpt"
+)
 
 // names are those of everything that the bus has on the cluster. What comes behind the prefix tells
 // kinds apart: a dot for events, a dash for what is the bus's own.
@@ -9,13 +15,10 @@ type names struct{ prefix string }
 // events is the topic of an aggregate type.
 func (n names) events(topic string) string { return n.prefix + "." + topic }
 
-// topicOf is the aggregate type of a topic of events: a topic of a longer prefix is none.
+// topicOf is the aggregate type of a topic of events. One with a dot is of a bus with a longer prefix.
 func (n names) topicOf(events string) (string, bool) {
 	topic, ok := strings.CutPrefix(events, n.prefix+".")
-	if !ok || !legalTopic(topic) {
-		return "", false
-	}
-	return topic, true
+	return topic, ok && legalTopic(topic)
 }
 
 // group is the consumer group.
@@ -37,6 +40,19 @@ func (n names) tries(group string) string { return n.prefix + "-tries." + group 
 
 // facts is the topic of what is known of topics.
 func (n names) facts() string { return n.prefix + "-topics" }
+
+// legalGroup refuses a group whose topics cannot have the names that they would. The letters' is the
+// longest, with that of the retries.
+func (n names) legalGroup(group string) error {
+	if len(n.letters(group)) <= maxTopicName {
+		return nil
+	}
+	return &eventbus.ValidationError{
+		Field: "name", Value: excerpt.Of(group),
+		Rule: fmt.Sprintf("the prefix, the group and the name must have %d bytes at most together, with the dot: Kafka has no longer names of topics",
+			maxTopicName-len(names{}.letters(""))),
+	}
+}
 
 const (
 	maxPrefix = 40

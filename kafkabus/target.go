@@ -2,8 +2,11 @@ package kafkabus
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/segmentio/kafka-go/sasl"
@@ -46,6 +49,12 @@ func (s SASL) String() string {
 // GoString is String.
 func (s SASL) GoString() string { return s.String() }
 
+// LogValue is String.
+func (s SASL) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText is String, also in a field that is written as JSON.
+func (s SASL) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
 // mechanism makes one of kafka-go's. That of SCRAM cannot be made of some names and passwords.
 func (s SASL) mechanism() (sasl.Mechanism, error) {
 	switch s.Mechanism {
@@ -81,17 +90,26 @@ func (s SASL) validate(encryption *tls.Config, wrong func(field, rule string, va
 	}
 }
 
-// legalBrokers returns what is wrong with the first of them that is none.
+// legalBrokers returns everything that is wrong with them.
 func legalBrokers(addrs []string) error {
+	var errs []error
 	for i, addr := range addrs {
-		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+		if !legalBroker(addr) {
 			// An address with an at-sign may hold a password.
 			shown := addr
 			if strings.Contains(addr, "@") {
 				shown = ""
 			}
-			return &eventbus.ValidationError{Field: fmt.Sprintf("Brokers[%d]", i), Rule: "must be host:port", Value: fmt.Sprintf("%.120q", shown)}
+			errs = append(errs, &eventbus.ValidationError{
+				Field: fmt.Sprintf("Brokers[%d]", i), Rule: "must be host:port", Value: fmt.Sprintf("%.120q", shown),
+			})
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+func legalBroker(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && n > 0 && host != "" && !strings.ContainsAny(host, "@/ ")
 }
