@@ -52,6 +52,8 @@ func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, err
 	fresh, err := e.open(ctx, g.Assignments)
 	if err != nil {
 		e.end()
+		e.running.Wait()
+		m.takeBack()
 		e.orphan()
 		g.Start(func(context.Context) {}) // and so ends the generation
 		return nil, err
@@ -105,8 +107,23 @@ func (e *epoch) open(ctx context.Context, assigned map[string][]kafka.PartitionA
 			fresh = append(fresh, newSource(e, p, k, tried[p]))
 		}
 	}
-	e.sources = append(e.sources, fresh...)
+	e.add(fresh...)
 	return fresh, nil
+}
+
+func (e *epoch) add(s ...*source) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sources = append(e.sources, s...)
+}
+
+// swap puts a source in the place of another one.
+func (e *epoch) swap(old, next *source) {
+	e.mu.Lock()
+	e.sources = append(slices.DeleteFunc(e.sources, func(x *source) bool { return x == old }), next)
+	e.mu.Unlock()
+	e.member.offer(next)
+	wakeUp(e.hungry)
 }
 
 // marks returns what the group has committed of partitions, or where they begin.
@@ -143,7 +160,7 @@ func (e *epoch) marks(ctx context.Context, topic string, partitions []kafka.Part
 // adopt goes on with a source of an earlier generation, whose handlers still run; when they have
 // ended, another one takes its place.
 func (e *epoch) adopt(s *source) {
-	e.sources = append(e.sources, s)
+	e.add(s)
 	s.move(e)
 	e.running.Go(func() {
 		select {
@@ -151,12 +168,7 @@ func (e *epoch) adopt(s *source) {
 		case <-e.life.Done():
 			return
 		}
-		next := s.successor(e)
-		e.mu.Lock()
-		e.sources = append(slices.DeleteFunc(e.sources, func(x *source) bool { return x == s }), next)
-		e.mu.Unlock()
-		e.member.offer(next)
-		wakeUp(e.hungry)
+		e.swap(s, s.successor(e))
 	})
 }
 
@@ -164,12 +176,7 @@ func (e *epoch) adopt(s *source) {
 // log that is no more. Another one begins at the offset.
 func (e *epoch) replace(s *source, first int64) {
 	s.end(fmt.Errorf("%w: the topic was made anew, and is read from its beginning", ErrTrimmed))
-	next := newSource(e, s.place, known{progress: progress{end: first}, handed: first, open: first}, nil)
-	e.mu.Lock()
-	e.sources = append(slices.DeleteFunc(e.sources, func(x *source) bool { return x == s }), next)
-	e.mu.Unlock()
-	e.member.offer(next)
-	wakeUp(e.hungry)
+	e.swap(s, newSource(e, s.place, known{progress: progress{end: first}, handed: first, open: first}, nil))
 }
 
 // all are the sources of now.
