@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/segmentio/kafka-go/sasl"
@@ -83,7 +84,8 @@ func (s SASL) validate(encryption *tls.Config, wrong func(field, rule string, va
 // legalBrokers returns what is wrong with the first of them that is none.
 func legalBrokers(addrs []string) error {
 	for i, addr := range addrs {
-		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+		host, port, err := net.SplitHostPort(addr)
+		if number, wrong := strconv.ParseUint(port, 10, 16); err != nil || host == "" || wrong != nil || number == 0 {
 			// An address with an at-sign may hold a password.
 			shown := addr
 			if strings.Contains(addr, "@") {
