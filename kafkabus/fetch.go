@@ -163,6 +163,9 @@ func (e *epoch) take(s *source, x *fetch.ResponsePartition) error {
 	s.headless = time.Time{}
 	s.mu.Unlock()
 	rs, next, err := taken(x, from)
+	if err == nil && withheld(x, from, next) { // asked for alone, it says why
+		rs, next, err = e.member.transport.client.read(e.life, s.place.topic, s.place.partition, from)
+	}
 	if len(rs) > 0 || next > from {
 		s.feed(rs, next)
 	}

@@ -174,6 +174,7 @@ const (
 
 // read returns records of a partition from an offset on, without waiting for any, and the offset to
 // read from next. None is no end: what was compacted away is passed over in steps.
+// An answer without records tells of it only where a broker is asked for one partition alone.
 func (c *client) read(ctx context.Context, topic string, partition int32, from int64) ([]record, int64, error) {
 	g, err := c.glance(ctx, topic, wanted(partition, from))
 	return g.records, g.next, err
@@ -204,6 +205,9 @@ func (c *client) glance(ctx context.Context, topic string, at fetch.RequestParti
 		return none, kafka.Error(p.ErrorCode)
 	}
 	rs, next, err := taken(p, at.FetchOffset)
+	if err == nil && withheld(p, at.FetchOffset, next) {
+		next++ // as kafka-go does not say where the batch ends
+	}
 	return glance{rs, next, p.HighWatermark}, err
 }
 
@@ -220,9 +224,13 @@ func wanted(partition int32, from int64) fetch.RequestPartition {
 	}
 }
 
-// taken returns the records of an answer from an offset on, and the offset behind them. Where none
-// comes though there are some, they were compacted away, all of a batch: it is passed over record by record,
-// as kafka-go does not say where it ends.
+// withheld reports whether no records came though there were some, from one offset until another: they were
+// compacted away, all of a batch, or the answer was full with what is in other partitions.
+func withheld(p *fetch.ResponsePartition, from, next int64) bool {
+	return next == from && from < p.HighWatermark
+}
+
+// taken returns the records of an answer from an offset on, and the offset behind them.
 func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err error) {
 	next = from
 	for p.RecordSet.Records != nil {
@@ -243,9 +251,6 @@ func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err
 		if x.offset >= from {
 			rs, next = append(rs, x), x.offset+1
 		}
-	}
-	if next == from && from < p.HighWatermark {
-		next++
 	}
 	return rs, next, nil
 }
