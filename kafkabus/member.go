@@ -273,8 +273,8 @@ func (m *member) watch(ctx context.Context) error {
 	return m.enter(topics)
 }
 
-// leave lets the group go on without the member that we were: its coordinator was lost, and waits
-// for a sign of life of it for a whole session.
+// leave lets the group go on without the member that we were: its coordinator was lost, and the one that
+// comes, however late, waits for a sign of life of it for a whole session.
 func (m *member) leave() {
 	m.mu.Lock()
 	id := m.id
@@ -284,19 +284,17 @@ func (m *member) leave() {
 		return
 	}
 	m.ghosts.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), m.transport.options.Session)
-		defer cancel()
-		for ctx.Err() == nil {
-			soon, stop := context.WithTimeout(ctx, time.Second)
+		for rest := ghostRest; ; rest = min(rest*3/2, longestGhostRest) {
+			soon, stop := context.WithTimeout(context.Background(), time.Second)
 			answer, err := m.transport.client.api.LeaveGroup(soon, &kafka.LeaveGroupRequest{
 				GroupID: m.groupID(), Members: []kafka.LeaveGroupRequestMember{{ID: id}},
 			})
 			stop()
-			if err == nil && (answer.Error == nil || isLost(answer.Error)) {
+			if err == nil && (answer.Error == nil || isLost(answer.Error) || kind(answer.Error) != nil) {
 				return
 			}
 			select {
-			case <-time.After(ghostRest):
+			case <-time.After(rest):
 			case <-m.left:
 				return
 			}
@@ -304,7 +302,8 @@ func (m *member) leave() {
 	})
 }
 
-const ghostRest = 200 * time.Millisecond
+// ghostRest is between the first two tries to leave; later ones are further apart.
+const ghostRest, longestGhostRest = 200 * time.Millisecond, time.Second
 
 // Close leaves the group, which others share out at once.
 func (m *member) Close(ctx context.Context) error {
