@@ -197,8 +197,8 @@ func (m *member) watch() error {
 	return m.enter(topics)
 }
 
-// exorcise lets the group go on without the member that we were: its coordinator was lost, and waits
-// for a sign of life of it for a whole session.
+// exorcise lets the group go on without the member that we were: its coordinator was lost, and the one that
+// comes, however late, waits for a sign of life of it for a whole session.
 func (m *member) exorcise() {
 	m.mu.Lock()
 	id := m.id
@@ -208,23 +208,22 @@ func (m *member) exorcise() {
 		return
 	}
 	m.running.Go(func() {
-		ctx, cancel := context.WithTimeout(m.life, m.transport.options.Session)
-		defer cancel()
-		for ctx.Err() == nil {
-			soon, stop := context.WithTimeout(ctx, time.Second)
+		for rest := ghostRest; m.life.Err() == nil; rest = min(rest*3/2, longestGhostRest) {
+			soon, stop := context.WithTimeout(m.life, time.Second)
 			answer, err := m.transport.client.api.LeaveGroup(soon, &kafka.LeaveGroupRequest{
 				GroupID: m.groupID(), Members: []kafka.LeaveGroupRequestMember{{ID: id}},
 			})
 			stop()
-			if err == nil && (answer.Error == nil || isLost(answer.Error)) {
+			if err == nil && (answer.Error == nil || isLost(answer.Error) || kind(answer.Error) != nil) {
 				return
 			}
-			pause(ctx, ghostRest)
+			pause(m.life, rest)
 		}
 	})
 }
 
-const ghostRest = 200 * time.Millisecond
+// ghostRest is between the first two tries to leave; later ones are further apart.
+const ghostRest, longestGhostRest = 200 * time.Millisecond, time.Second
 
 // Close leaves the group, which others share out at once.
 func (m *member) Close(ctx context.Context) error {
