@@ -2,7 +2,6 @@ package kafkabus
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/sasl"
 )
 
 // client speaks with one cluster. There is one for each bus: all of its connections are made from
@@ -27,38 +25,19 @@ type client struct {
 const answerTime = 10 * time.Second
 
 func newClient(o Options) (*client, error) {
-	mechanism, err := o.SASL.mechanism()
+	s, err := newSecure(o)
 	if err != nil {
 		return nil, err
 	}
-	encryption := o.TLS
-	if encryption != nil && encryption.MinVersion == 0 {
-		encryption = encryption.Clone()
-		encryption.MinVersion = tls.VersionTLS12
-	}
-	dial := o.Dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: o.DialTimeout}).DialContext
-	}
-	dial = guarded(dial)
 	c := &client{options: o, addr: kafka.TCP(o.Brokers...)}
-	c.dialer = &kafka.Dialer{
-		ClientID: clientID, DialFunc: dial, Timeout: o.DialTimeout, TLS: encryption, SASLMechanism: mechanism,
-	}
-	c.transport = c.newTransport(dial, encryption, mechanism)
+	c.dialer = &kafka.Dialer{ClientID: clientID, DialFunc: s.dial, Timeout: o.DialTimeout}
+	c.transport = &kafka.Transport{ClientID: clientID, Dial: s.dial, DialTimeout: o.DialTimeout, MetadataTTL: metadataAge}
 	c.api = &kafka.Client{Addr: c.addr, Transport: c.transport}
 	return c, nil
 }
 
 // clientID is what brokers write into their logs.
 const clientID = "eventbus"
-
-func (c *client) newTransport(dial func(context.Context, string, string) (net.Conn, error), encryption *tls.Config, mechanism sasl.Mechanism) *kafka.Transport {
-	return &kafka.Transport{
-		ClientID: clientID, Dial: dial, DialTimeout: c.options.DialTimeout, MetadataTTL: metadataAge,
-		TLS: encryption, SASL: mechanism,
-	}
-}
 
 // metadataAge is how old the client's picture of the cluster may be. Whoever notices that it is
 // wrong has it refreshed.

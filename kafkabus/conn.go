@@ -1,23 +1,12 @@
 package kafkabus
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"syscall"
+	"time"
 )
-
-// guarded makes the dialer's connections tell what was certainly not sent.
-func guarded(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := dial(ctx, network, addr)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errNotSent, err)
-		}
-		return &conn{Conn: c}, nil
-	}
-}
 
 // errNotSent is that of a connection over which the request has not begun to go.
 var errNotSent = errors.New("not sent")
@@ -27,11 +16,37 @@ var errNotSent = errors.New("not sent")
 // its fate unknown to whoever does not look first.
 type conn struct {
 	net.Conn
-	begun bool // of the request; written to and read by one goroutine at a time
+	raw   net.Conn  // below the encryption
+	until time.Time // by when it is not to be used any more; zero: never
+	begun bool      // of the request; written to and read by one goroutine at a time
+	heard bool
 }
 
+// lasts bounds the use of a connection whose authentication the broker forgets after so long, below 0
+// or zero never: kafka-go does not repeat it, and who asks thereafter is hung up on.
+func (c *conn) lasts(session time.Duration) {
+	if session > 0 {
+		c.until = time.Now().Add(session - session/5)
+	}
+}
+
+// alertError is that of a broker that was expected to speak Kafka, and speaks TLS.
+type alertError struct{}
+
+func (*alertError) Error() string { return "it answers with an alert of TLS" }
+
+const (
+	alertRecord = 0x15 // of TLS, that begins with its kind and 3
+	dataRecord  = 0x17
+	recordHead  = 5
+	sealedAlert = 19 // the length of an alert in TLS 1.3, where it looks like data
+)
+
 func (c *conn) Write(p []byte) (int, error) {
-	if !c.begun && hungUp(c.Conn) {
+	if !c.begun && !c.until.IsZero() && time.Now().After(c.until) {
+		return 0, fmt.Errorf("%w: the broker's session with %s ends", errNotSent, c.RemoteAddr())
+	}
+	if !c.begun && hungUp(c.raw, c.raw != c.Conn) {
 		return 0, fmt.Errorf("%w: the broker has closed the connection to %s", errNotSent, c.RemoteAddr())
 	}
 	n, err := c.Conn.Write(p)
@@ -44,14 +59,19 @@ func (c *conn) Write(p []byte) (int, error) {
 
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if !c.heard && n > 1 && p[0] == alertRecord && p[1] == 3 {
+		return 0, &alertError{}
+	}
 	if n > 0 {
+		c.heard = true
 		c.begun = false // what is written next is another request
 	}
 	return n, err
 }
 
-// hungUp reports whether the other side has closed the connection, as far as it is known here.
-func hungUp(c net.Conn) (over bool) {
+// hungUp reports whether the other side has closed the connection, as far as it is known here. Nothing
+// but an alert comes between an answer and the next request: where that is encrypted, its size tells.
+func hungUp(c net.Conn, encrypted bool) (over bool) {
 	s, ok := c.(syscall.Conn)
 	if !ok {
 		return false
@@ -61,9 +81,14 @@ func hungUp(c net.Conn) (over bool) {
 		return true
 	}
 	err = raw.Control(func(fd uintptr) {
-		var one [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		var head [recordHead]byte
+		n, _, err := syscall.Recvfrom(int(fd), head[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		over = n == 0 && err == nil || err != nil && !errors.Is(err, syscall.EAGAIN) && !errors.Is(err, syscall.EINTR)
+		over = over || encrypted && n == recordHead && isAlert(head)
 	})
 	return over || err != nil
+}
+
+func isAlert(head [recordHead]byte) bool {
+	return head[0] == alertRecord || head[0] == dataRecord && head[3] == 0 && head[4] == sealedAlert
 }

@@ -36,6 +36,9 @@ func typed(err error) error {
 }
 
 func kind(err error) error {
+	if errors.Is(err, ErrCredentials) {
+		return ErrCredentials
+	}
 	switch code(err) {
 	case kafka.SASLAuthenticationFailed, kafka.IllegalSASLState, kafka.UnsupportedSASLMechanism:
 		return ErrCredentials
@@ -63,6 +66,9 @@ func outcome(err error) error {
 		if err == nil || errors.Is(err, engine.ErrNotStored) || errors.Is(err, eventbus.ErrRefused) {
 			return err
 		}
+		if rejected(err) {
+			return fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
+		}
 		if unsent(err) {
 			return fmt.Errorf("%w: %w", engine.ErrNotStored, err)
 		}
@@ -79,6 +85,9 @@ func outcome(err error) error {
 	}
 	return fmt.Errorf("%w: %w", eventbus.ErrUnknown, err)
 }
+
+// rejected reports whether a connection could not be made, and cannot until a setting is changed.
+func rejected(err error) bool { return errors.As(err, new(*rejection)) }
 
 // unsent reports whether nothing can have reached a broker.
 func unsent(err error) bool {
