@@ -15,8 +15,8 @@ import (
 // the same settings.
 type client struct {
 	options   Options
-	dialer    *kafka.Dialer    // of consumer groups
-	transport *kafka.Transport // of all else
+	dialer    *kafka.Dialer // of consumer groups
+	transport candid        // of all else
 	api       *kafka.Client
 	addr      net.Addr
 }
@@ -31,7 +31,7 @@ func newClient(o Options) (*client, error) {
 	}
 	c := &client{options: o, addr: kafka.TCP(o.Brokers...)}
 	c.dialer = &kafka.Dialer{ClientID: clientID, DialFunc: s.dial, Timeout: o.DialTimeout}
-	c.transport = &kafka.Transport{ClientID: clientID, Dial: s.dial, DialTimeout: o.DialTimeout, MetadataTTL: metadataAge}
+	c.transport = candid{&kafka.Transport{ClientID: clientID, Dial: s.dial, DialTimeout: o.DialTimeout, MetadataTTL: metadataAge}, &s.gate}
 	c.api = &kafka.Client{Addr: c.addr, Transport: c.transport}
 	return c, nil
 }

@@ -1,17 +1,20 @@
 package kafkabus
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 )
 
 // gate spares brokers that do not accept the credentials, or the TLS, the attempts of every connection
 // that the bus wants: until one is accepted, one tries in each refusalPause, and the others are told what
 // it was told. Connections that stand are not touched.
 type gate struct {
-	stranger atomic.Bool // the last connection that said nothing of itself was hung up on
-
 	mu      sync.Mutex
 	refused error     // until a connection is accepted
 	next    time.Time // when the next may try
@@ -20,17 +23,24 @@ type gate struct {
 // refusalPause is more than the second that brokers are promised between two attempts.
 const refusalPause = 1500 * time.Millisecond
 
-// enter returns why nobody is to try now.
-func (g *gate) enter() error {
+// enter returns why nobody is to try now; or else whether the last who tried were refused.
+func (g *gate) enter() (refused bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.refused == nil {
-		return nil
+		return false, nil
 	}
 	if now := time.Now(); now.After(g.next) {
 		g.next = now.Add(refusalPause)
-		return nil
+		return true, nil
 	}
+	return true, g.refused
+}
+
+// reason is why the last who tried were refused, or nil.
+func (g *gate) reason() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	return g.refused
 }
 
@@ -51,4 +61,21 @@ func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.refused = nil
+}
+
+// candid is a Transport that says why it knows of no broker, if it was refused by those that it asked.
+type candid struct {
+	*kafka.Transport
+	gate *gate
+}
+
+// RoundTrip is that of the Transport.
+func (c candid) RoundTrip(ctx context.Context, addr net.Addr, request kafka.Request) (kafka.Response, error) {
+	answer, err := c.Transport.RoundTrip(ctx, addr, request)
+	if errors.Is(err, kafka.BrokerNotAvailable) {
+		if reason := c.gate.reason(); reason != nil {
+			return nil, fmt.Errorf("%w: %w", errNotSent, reason)
+		}
+	}
+	return answer, err
 }

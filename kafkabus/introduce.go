@@ -67,14 +67,22 @@ func (s *secure) greet(c *conn, addr string) error {
 		return unanswered(err, addr, s.encryption != nil)
 	}
 	_, err := ask[*metadata.Response](c, &metadata.Request{TopicNames: []string{}})
-	switch {
-	case err == nil:
-		s.gate.stranger.Store(false)
+	if err == nil {
 		return nil
-	case !ended(err) || !s.gate.stranger.Swap(true):
-		return fmt.Errorf("the broker at %s: %w", addr, err)
 	}
-	return reject("%w: the broker at %s hangs up on who does not say who asks: set Options.SASL: %w", ErrCredentials, addr, err)
+	err = fmt.Errorf("the broker at %s: %w", addr, err)
+	if !ended(err) {
+		return err
+	}
+	return &suspicion{err, func(ctx context.Context, network string) bool {
+		again, err := s.attempt(ctx, network, addr)
+		if err == nil {
+			_ = again.Close()
+		}
+		return errors.As(err, new(*suspicion))
+	}, func() error {
+		return reject("%w: the broker at %s hangs up on who does not say who asks: set Options.SASL: %w", ErrCredentials, addr, err)
+	}}
 }
 
 // unanswered is the error of a first question that was not answered, in words for who has set it up.

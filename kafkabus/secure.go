@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
@@ -44,17 +43,22 @@ func newSecure(o Options) (*secure, error) {
 
 // dial makes a connection. Nothing was sent over one that could not be made.
 func (s *secure) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if err := s.gate.enter(); err != nil {
+	known, err := s.gate.enter()
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	c, err := s.attempt(ctx, network, addr)
+	var suspect *suspicion
+	if errors.As(err, &suspect) && (known || suspect.confirmed(ctx, network)) {
+		err = suspect.confess()
+	}
 	switch {
 	case err == nil:
 		s.gate.open()
 		return c, nil
-	case errors.As(err, new(*rejection)):
+	case rejected(err):
 		s.gate.shut(err)
 	default:
 		s.gate.leave()
@@ -104,10 +108,25 @@ func (s *secure) encrypt(ctx context.Context, c *conn, addr string) error {
 	}
 	encrypted := tls.Client(c.raw, config)
 	c.Conn = encrypted
-	if err := encrypted.HandshakeContext(ctx); err != nil {
-		return handshake(err, addr)
+	err := encrypted.HandshakeContext(ctx)
+	if ended(err) {
+		return &suspicion{handshake(err, addr), func(ctx context.Context, network string) bool {
+			return s.speaksPlainly(ctx, network, addr)
+		}, func() error {
+			return reject("TLS with %s: this listener of the broker does not speak TLS: %w", addr, err)
+		}}
 	}
-	return nil
+	return handshake(err, addr)
+}
+
+// speaksPlainly asks a broker that does not answer TLS whether it answers without.
+func (s *secure) speaksPlainly(ctx context.Context, network, addr string) bool {
+	plain := &secure{dialer: s.dialer, timeout: s.timeout}
+	c, err := plain.attempt(ctx, network, addr)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err == nil || errors.As(err, new(*suspicion)) // it wants SASL
 }
 
 // introduce says who asks, and hears an answer.
@@ -124,6 +143,15 @@ type rejection struct{ error }
 
 func (r *rejection) Unwrap() error { return r.error }
 
+// suspicion is an error that may be a rejection, or that of a broker that just goes away.
+type suspicion struct {
+	error
+	confirmed func(ctx context.Context, network string) bool
+	confess   func() error // what it is then
+}
+
+func (s *suspicion) Unwrap() error { return s.error }
+
 func reject(format string, args ...any) error { return &rejection{fmt.Errorf(format, args...)} }
 
 // handshake is the error of a TLS that could not be agreed on, in words for who has set it up.
@@ -133,14 +161,14 @@ func handshake(err error, addr string) error {
 		garbage    tls.RecordHeaderError
 	)
 	switch {
+	case err == nil:
+		return nil
 	case alerted(err) && strings.Contains(err.Error(), "certificate"):
 		return reject("%w: TLS with %s: the broker wants a certificate (Options.TLS.Certificates) that it accepts: %w", ErrCredentials, addr, err)
 	case errors.As(err, &unverified), alerted(err):
 		return reject("TLS with %s: %w", addr, err)
 	case errors.As(err, &garbage):
 		return reject("TLS with %s: this listener of the broker does not speak TLS: %w", addr, err)
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("TLS with %s: the broker has closed the connection; perhaps this listener does not speak TLS: %w", addr, err)
 	}
 	return fmt.Errorf("TLS with %s: %w", addr, err)
 }
