@@ -2,9 +2,6 @@ package integration_test
 
 import (
 	"context"
-	"crypto/pbkdf2"
-	"crypto/sha256"
-	"crypto/sha512"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/integration/broker"
@@ -71,7 +67,7 @@ func newSecureKafka(t *testing.T, env map[string]string) *secureKafka {
 	spec.Env["KAFKA_ADVERTISED_LISTENERS"] = strings.TrimPrefix(advertised, ",")
 	maps.Copy(spec.Env, env)
 	k.node = broker.Run(t, spec)
-	k.setPassword(password)
+	scramUser{t, k.addr[openListener]}.set(password)
 	return k
 }
 
@@ -106,44 +102,6 @@ func kafkaSecurity() map[string]string {
 		}
 	}
 	return env
-}
-
-// setPassword is that of "shop" by SCRAM.
-func (k *secureKafka) setPassword(to string) {
-	k.Helper()
-	const iterations, salt = 4096, "salt"
-	short, err := pbkdf2.Key(sha256.New, to, []byte(salt), iterations, sha256.Size)
-	require.NoError(k, err)
-	long, err := pbkdf2.Key(sha512.New, to, []byte(salt), iterations, sha512.Size)
-	require.NoError(k, err)
-	for mechanism, salted := range map[kafka.ScramMechanism][]byte{kafka.ScramMechanismSha256: short, kafka.ScramMechanismSha512: long} {
-		k.alter(&kafka.AlterUserScramCredentialsRequest{Upsertions: []kafka.UserScramCredentialsUpsertion{
-			{Name: "shop", Mechanism: mechanism, Iterations: iterations, Salt: []byte(salt), SaltedPassword: salted},
-		}})
-	}
-}
-
-// revoke lets "shop" in no more.
-func (k *secureKafka) revoke() {
-	k.Helper()
-	for _, mechanism := range []kafka.ScramMechanism{kafka.ScramMechanismSha256, kafka.ScramMechanismSha512} {
-		k.alter(&kafka.AlterUserScramCredentialsRequest{Deletions: []kafka.UserScramCredentialsDeletion{{Name: "shop", Mechanism: mechanism}}})
-	}
-}
-
-// alter changes one user by one mechanism: a broker takes no user twice in a request.
-func (k *secureKafka) alter(request *kafka.AlterUserScramCredentialsRequest) {
-	k.Helper()
-	transport := &kafka.Transport{}
-	defer transport.CloseIdleConnections()
-	c := &kafka.Client{Addr: kafka.TCP(k.addr[openListener]), Transport: transport}
-	ctx, cancel := context.WithTimeout(k.Context(), 20*time.Second)
-	defer cancel()
-	done, err := c.AlterUserScramCredentials(ctx, request)
-	require.NoError(k, err)
-	for _, r := range done.Results {
-		require.NoError(k, r.Error)
-	}
 }
 
 // bus is one at the listener.

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -70,4 +71,27 @@ func works(t *testing.T, bus *kafkabus.Bus) {
 	require.Eventually(t, func() bool { return got.times()["bad"] == 2 }, soon, often)
 	require.NoError(t, bus.Health(t.Context()))
 	require.NoError(t, bus.Shutdown(t.Context()))
+}
+
+// TestKafkaForgetsWhoAsks: a broker that believes who asks for a few seconds only stops nothing, and nobody
+// notices.
+func TestKafkaForgetsWhoAsks(t *testing.T) {
+	k := newSecureKafka(t, map[string]string{"KAFKA_CONNECTIONS_MAX_REAUTH_MS": "2000"})
+	bus := k.bus(t, bareListener, kafkabus.Options{SASL: shop(kafkabus.SCRAM256), Prefix: "own"})
+	got := &handled{}
+	_, err := bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"order.*"}, Handler: got})
+	require.NoError(t, err)
+	require.NoError(t, bus.Start(t.Context()))
+	published := 0
+	for began := time.Now(); time.Since(began) < 7*time.Second; published++ {
+		require.NoError(t, bus.Publish(t.Context(), anOrder(strconv.Itoa(published))))
+		<-time.After(20 * time.Millisecond)
+	}
+	require.Eventually(t, func() bool { return len(got.times()) == published }, 20*time.Second, 10*time.Millisecond)
+	for id, n := range got.times() {
+		require.Equal(t, 1, n, id)
+	}
+	require.NoError(t, bus.Health(t.Context()))
+	require.NotContains(t, k.log.String(), kafkabus.ErrCredentials.Error())
+	t.Log(k.log, k.node.Logged("expired"))
 }

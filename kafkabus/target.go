@@ -21,8 +21,9 @@ const (
 	None Mechanism = ""
 	// Plain sends the password as it is, and so only over TLS; see [SASL.Unencrypted].
 	Plain Mechanism = "PLAIN"
-	// SCRAM256 and SCRAM512 prove the password without sending it.
+	// SCRAM256 proves the password without sending it.
 	SCRAM256 Mechanism = "SCRAM-SHA-256"
+	// SCRAM512 does so with a longer hash.
 	SCRAM512 Mechanism = "SCRAM-SHA-512"
 )
 
