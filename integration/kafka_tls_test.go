@@ -93,5 +93,4 @@ func TestKafkaForgetsWhoAsks(t *testing.T) {
 	}
 	require.NoError(t, bus.Health(t.Context()))
 	require.NotContains(t, k.log.String(), kafkabus.ErrCredentials.Error())
-	t.Log(k.log, k.node.Logged("expired"))
 }

@@ -11,6 +11,9 @@ import (
 // errNotSent is that of a connection over which the request has not begun to go.
 var errNotSent = errors.New("not sent")
 
+// errSessionEnds is that of a connection whose authentication the broker is about to forget.
+var errSessionEnds = errors.New("the session ends")
+
 // conn carries one request at a time, and its answer. kafka-go keeps connections for later, and does not
 // look whether the broker has closed them meanwhile: a request that is written to such a one is gone, and
 // its fate unknown to whoever does not look first.
@@ -44,7 +47,7 @@ const (
 
 func (c *conn) Write(p []byte) (int, error) {
 	if !c.begun && !c.until.IsZero() && time.Now().After(c.until) {
-		return 0, fmt.Errorf("%w: the broker's session with %s ends", errNotSent, c.RemoteAddr())
+		return 0, fmt.Errorf("%w: %w with %s", errNotSent, errSessionEnds, c.RemoteAddr())
 	}
 	if !c.begun && hungUp(c.raw, c.raw != c.Conn) {
 		return 0, fmt.Errorf("%w: the broker has closed the connection to %s", errNotSent, c.RemoteAddr())

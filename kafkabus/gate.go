@@ -1,14 +1,8 @@
 package kafkabus
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
 	"sync"
 	"time"
-
-	"github.com/segmentio/kafka-go"
 )
 
 // gate spares brokers that do not accept the credentials, or the TLS, the attempts of every connection
@@ -61,21 +55,4 @@ func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.refused = nil
-}
-
-// candid is a Transport that says why it knows of no broker, if it was refused by those that it asked.
-type candid struct {
-	*kafka.Transport
-	gate *gate
-}
-
-// RoundTrip is that of the Transport.
-func (c candid) RoundTrip(ctx context.Context, addr net.Addr, request kafka.Request) (kafka.Response, error) {
-	answer, err := c.Transport.RoundTrip(ctx, addr, request)
-	if errors.Is(err, kafka.BrokerNotAvailable) {
-		if reason := c.gate.reason(); reason != nil {
-			return nil, fmt.Errorf("%w: %w", errNotSent, reason)
-		}
-	}
-	return answer, err
 }
