@@ -14,7 +14,8 @@ import (
 
 // Errors to match with errors.Is.
 var (
-	// ErrCredentials means that the brokers do not accept user and password, or want some.
+	// ErrCredentials means that the brokers do not accept user and password, or the certificate, or want
+	// some. They are asked again less than once a second, whatever the bus is doing.
 	ErrCredentials = errors.New("credentials not accepted")
 	// ErrPermission means that the user may not do it: the text names the topic or the group, and
 	// docs/kafka.md the grants.
