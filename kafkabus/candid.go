@@ -20,7 +20,7 @@ type candid struct {
 // RoundTrip is that of the Transport.
 func (c candid) RoundTrip(ctx context.Context, addr net.Addr, request kafka.Request) (kafka.Response, error) {
 	answer, err := c.Transport.RoundTrip(ctx, addr, request)
-	for errors.Is(err, errSessionEnds) && repeatable(request) { // over another connection each time
+	for errors.Is(err, errSessionEnds) && repeatable(request) && ctx.Err() == nil { // over another connection each time
 		answer, err = c.Transport.RoundTrip(ctx, addr, request)
 	}
 	if errors.Is(err, kafka.BrokerNotAvailable) {

@@ -1,6 +1,7 @@
 package kafkabus
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -49,7 +50,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if !c.begun && !c.until.IsZero() && time.Now().After(c.until) {
 		return 0, fmt.Errorf("%w: %w with %s", errNotSent, errSessionEnds, c.RemoteAddr())
 	}
-	if !c.begun && hungUp(c.raw, c.raw != c.Conn) {
+	if _, encrypted := c.Conn.(*tls.Conn); !c.begun && hungUp(c.raw, encrypted) {
 		return 0, fmt.Errorf("%w: the broker has closed the connection to %s", errNotSent, c.RemoteAddr())
 	}
 	n, err := c.Conn.Write(p)
