@@ -16,8 +16,10 @@ import (
 var durable = []broker.Kind{broker.Redis, broker.RabbitMQ}
 
 // onEach runs a test on each of them.
-func onEach(t *testing.T, f func(t *testing.T, k broker.Kind)) {
-	for _, k := range durable {
+func onEach(t *testing.T, f func(t *testing.T, k broker.Kind)) { onKinds(t, durable, f) }
+
+func onKinds(t *testing.T, kinds []broker.Kind, f func(t *testing.T, k broker.Kind)) {
+	for _, k := range kinds {
 		t.Run(k.String(), func(t *testing.T) {
 			t.Parallel()
 			f(t, k)

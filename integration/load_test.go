@@ -51,8 +51,9 @@ func openBus(s broker.Server, o busOptions) (bus eventbus.EventBus, closeClient 
 		bus, err = rabbitbus.New(rabbitbus.Options{Options: o.Options, URL: s.URL, Addrs: addrsOf(s), Prefix: o.prefix})
 		return bus, func() error { return nil }, err
 	case broker.Kafka:
+		brokers, who := kafkaURL(s.URL)
 		bus, err = kafkabus.New(kafkabus.Options{
-			Options: o.Options, Brokers: strings.Split(s.URL, ","), Prefix: o.prefix, Topics: kafkabus.Topics{Partitions: 6},
+			Options: o.Options, Brokers: brokers, SASL: who, Prefix: o.prefix, Topics: kafkabus.Topics{Partitions: 6},
 			Session: kafkaSession, Heartbeat: 250 * time.Millisecond,
 		})
 		return bus, func() error { return nil }, err

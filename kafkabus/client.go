@@ -2,7 +2,6 @@ package kafkabus
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/sasl"
 
 	"github.com/seed-28af575d/eventbus"
 )
@@ -20,8 +18,8 @@ import (
 // the same settings.
 type client struct {
 	options   Options
-	dialer    *kafka.Dialer    // of consumer groups
-	transport *kafka.Transport // of all else
+	dialer    *kafka.Dialer // of consumer groups
+	transport candid        // of all else
 	api       *kafka.Client
 	addr      net.Addr
 	end       context.CancelFunc // of what kafka-go does by itself
@@ -32,39 +30,21 @@ type client struct {
 const answerTime = 10 * time.Second
 
 func newClient(o Options) (*client, error) {
-	mechanism, err := o.SASL.mechanism()
+	s, err := newSecure(o)
 	if err != nil {
 		return nil, err
 	}
-	encryption := o.TLS
-	if encryption != nil && encryption.MinVersion == 0 {
-		encryption = encryption.Clone()
-		encryption.MinVersion = tls.VersionTLS12
-	}
-	dial := o.Dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: o.DialTimeout}).DialContext
-	}
-	dial = guarded(dial, encryption == nil)
 	c := &client{options: o, addr: kafka.TCP(o.Brokers...)}
-	c.dialer = &kafka.Dialer{
-		ClientID: clientID, DialFunc: dial, Timeout: o.DialTimeout, TLS: encryption, SASLMechanism: mechanism,
-	}
-	c.transport = c.newTransport(dial, encryption, mechanism)
-	c.transport.Context, c.end = context.WithCancel(context.Background())
+	c.dialer = &kafka.Dialer{ClientID: clientID, DialFunc: s.dial, Timeout: o.DialTimeout}
+	t := &kafka.Transport{ClientID: clientID, Dial: s.dial, DialTimeout: o.DialTimeout, MetadataTTL: metadataAge}
+	t.Context, c.end = context.WithCancel(context.Background())
+	c.transport = candid{t, &s.gate}
 	c.api = &kafka.Client{Addr: c.addr, Transport: c}
 	return c, nil
 }
 
 // clientID is what brokers write into their logs.
 const clientID = "eventbus"
-
-func (c *client) newTransport(dial func(context.Context, string, string) (net.Conn, error), encryption *tls.Config, mechanism sasl.Mechanism) *kafka.Transport {
-	return &kafka.Transport{
-		ClientID: clientID, Dial: dial, DialTimeout: c.options.DialTimeout, MetadataTTL: metadataAge,
-		TLS: encryption, SASL: mechanism,
-	}
-}
 
 // metadataAge is how old the client's picture of the cluster may be. Whoever notices that it is
 // wrong has it refreshed.

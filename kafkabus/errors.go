@@ -14,7 +14,8 @@ import (
 
 // Errors to match with errors.Is.
 var (
-	// ErrCredentials means that the brokers do not accept user and password, or want some.
+	// ErrCredentials means that the brokers do not accept user and password, or the certificate, or want
+	// some. They are asked again less than once a second, whatever the bus is doing.
 	ErrCredentials = errors.New("credentials not accepted")
 	// ErrPermission means that the user may not do it: the text names the topic or the group, and
 	// docs/kafka.md the grants.
@@ -36,6 +37,9 @@ func typed(err error) error {
 }
 
 func kind(err error) error {
+	if errors.Is(err, ErrCredentials) {
+		return ErrCredentials
+	}
 	switch code(err) {
 	case kafka.SASLAuthenticationFailed, kafka.IllegalSASLState, kafka.UnsupportedSASLMechanism:
 		return ErrCredentials
@@ -67,7 +71,7 @@ func outcome(err error) error {
 		if err == nil || errors.Is(err, engine.ErrNotStored) || errors.Is(err, eventbus.ErrRefused) {
 			return err
 		}
-		if errors.Is(err, errNotSent) && errors.Is(err, eventbus.ErrClosed) {
+		if rejected(err) || errors.Is(err, errNotSent) && errors.Is(err, eventbus.ErrClosed) {
 			return fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
 		}
 		if unsent(err) {
@@ -86,6 +90,9 @@ func outcome(err error) error {
 	}
 	return fmt.Errorf("%w: %w", eventbus.ErrUnknown, err)
 }
+
+// rejected reports whether a connection could not be made, and cannot until a setting is changed.
+func rejected(err error) bool { return errors.As(err, new(*rejection)) }
 
 // unsent reports whether nothing can have reached a broker.
 func unsent(err error) bool {

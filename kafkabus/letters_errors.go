@@ -44,7 +44,7 @@ func absent(err error) bool {
 func passing(err error) bool {
 	switch said := code(err); said {
 	case 0:
-		return !errors.Is(err, ErrTopic) && !errors.Is(err, errLettersMissing)
+		return !errors.Is(err, ErrTopic) && !rejected(err) && !errors.Is(err, errLettersMissing)
 	case kafka.BrokerNotAvailable: // which the client says where it reaches none
 		return true
 	default:

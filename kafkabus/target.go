@@ -30,7 +30,8 @@ const (
 	SCRAM512 Mechanism = "SCRAM-SHA-512"
 )
 
-// SASL is who asks. The zero value is nobody.
+// SASL is who asks. The zero value is nobody. Every connection of the bus says so; where brokers forget it after
+// a while (connections.max.reauth.ms), connections are made anew before.
 type SASL struct {
 	Mechanism      Mechanism
 	User, Password string
