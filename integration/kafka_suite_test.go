@@ -86,7 +86,10 @@ func (s *kafkaSpace) vandals() map[string]func(ctx context.Context) error {
 					for _, name := range names {
 						if strings.HasPrefix(t.Name, s.at.Prefix+name) {
 							gone, err := c.DeleteTopics(ctx, &kafka.DeleteTopicsRequest{Topics: []string{t.Name}})
-							if err = errors.Join(err, gone.Errors[t.Name]); err != nil {
+							if err != nil {
+								return err
+							}
+							if err := gone.Errors[t.Name]; err != nil {
 								return err
 							}
 						}
