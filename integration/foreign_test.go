@@ -15,6 +15,15 @@ import (
 // durable are the backends whose rows are run.
 var durable = []broker.Kind{broker.Redis, broker.RabbitMQ}
 
+// hurt are the backends that faults under load are tried on. Of Kafka, which is not finished, the long form
+// alone: on a slow line, and where credentials change, it is not within its times in every run yet.
+func hurt() []broker.Kind {
+	if testing.Short() {
+		return durable
+	}
+	return broker.Kinds()
+}
+
 // onEach runs a test on each of them.
 func onEach(t *testing.T, f func(t *testing.T, k broker.Kind)) { onKinds(t, durable, f) }
 

@@ -62,7 +62,7 @@ func (u scramUser) alter(request *kafka.AlterUserScramCredentialsRequest) {
 
 // demandingKafka has the clients of the proxy say who they are.
 var demandingKafka = map[string]string{
-	"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP":                           "PLAINTEXT:PLAINTEXT,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+	"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP":                           "PLAINTEXT:PLAINTEXT,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT,WITHIN:PLAINTEXT",
 	"KAFKA_SASL_ENABLED_MECHANISMS":                                  "SCRAM-SHA-256",
 	"KAFKA_LISTENER_NAME_PROXIED_SCRAM___SHA___256_SASL_JAAS_CONFIG": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -26,6 +27,7 @@ type epoch struct {
 	hungry     chan struct{} // something is to be fetched
 	wish       chan struct{} // something is to be committed
 	running    sync.WaitGroup
+	most       atomic.Int32 // bytes of an answer
 
 	mu      sync.Mutex
 	sources []*source
@@ -49,6 +51,7 @@ func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, err
 		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), next: newRound(), asking: map[int32]int{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
+	e.most.Store(mostAnswer)
 	fresh, err := e.open(ctx, g.Assignments)
 	if err != nil {
 		e.end()

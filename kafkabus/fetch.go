@@ -116,7 +116,11 @@ func (e *epoch) fetch(leader int32, of []*source) {
 		x := &topics[i]
 		x.Partitions = append(x.Partitions, wanted(s.place.partition, next))
 	}
-	answer, err := e.member.transport.client.RoundTrip(ctx, e.member.transport.client.addr, fetching(fetchWait, topics))
+	request := fetching(fetchWait, topics)
+	request.MaxBytes = e.most.Load()
+	began := time.Now()
+	answer, err := e.member.transport.client.RoundTrip(ctx, e.member.transport.client.addr, request)
+	e.pace(time.Since(began))
 	got, ok := answer.(*fetch.Response)
 	switch {
 	case e.life.Err() != nil:
@@ -146,6 +150,25 @@ func (e *epoch) fetch(leader int32, of []*source) {
 	}
 	if len(bad) > 0 {
 		e.lookAnew()
+	}
+}
+
+const (
+	// mostAnswer and leastAnswer bound what a broker answers with, unless one batch is larger: nothing of an answer
+	// can be handled before all of it is there.
+	mostAnswer, leastAnswer = 256 << 10, 16 << 10
+	// slowAnswer is longer than the broker waits for news.
+	slowAnswer = 2 * fetchWait
+)
+
+// pace asks for less at once where answers take long, as over a slow line.
+func (e *epoch) pace(took time.Duration) {
+	most := e.most.Load()
+	switch {
+	case took > slowAnswer:
+		e.most.Store(max(most/2, leastAnswer))
+	case took < slowAnswer/2:
+		e.most.Store(min(2*most, mostAnswer))
 	}
 }
 
