@@ -18,9 +18,4 @@ var later = []struct{ name, promise, why string }{
 		promise: "A crash between the burial of an event and its acknowledgement makes no second letter.",
 		why:     "not reachable through the public interfaces: a test of the engine",
 	},
-	{
-		name:    "Group/Rebalance",
-		promise: "A rebalance in the middle of handling commits what is finished and loses nothing.",
-		why:     "comes with the Kafka backend",
-	},
 }

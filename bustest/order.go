@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/seed-28af575d/eventbus"
 )
@@ -106,6 +107,79 @@ var ordering = []test{
 			inOrder(k, both.handled(1000), orders(20, 50))
 		},
 	},
+	{
+		name:    "Group/Rebalance",
+		promise: "Instances that come and go in good order while events are handled lose nothing, repeat nothing and keep the order of each aggregate.",
+		needs:   []part{orderAcross},
+		run:     comingAndGoing,
+	},
+	{
+		name:    "Group/SlowStays",
+		promise: "A handler that is still at it when another instance has come and works goes on, and its event is handled once.",
+		needs:   []part{orderAcross},
+		run: func(k *kit) {
+			busy := k.gate()
+			script := func(ctx context.Context, e eventbus.DomainEvent) error {
+				if e.AggregateID == "slow" {
+					return busy.wait(ctx)
+				}
+				return nil
+			}
+			one, first := k.running(eventbus.Options{}, eventbus.Subscriber{}, script)
+			one.publish(order("slow", 1), order("slow", 2))
+			first.began.wait(1)
+			_, second := k.running(eventbus.Options{}, eventbus.Subscriber{}, script)
+			more := 0
+			k.soon("the other instance works", func() bool {
+				more++
+				one.publish(order(fmt.Sprint("quick", more), 1))
+				return len(second.good.now()) > 0
+			})
+			busy.open()
+			first.good.wait(1)
+			all := func() []string { return append(idsOf(first.good.now()), idsOf(second.good.now())...) }
+			k.soon("all is handled", func() bool { return len(all()) >= more+2 })
+			k.calm()
+			equal(k, "events handled of the slow aggregate", of("slow", all()), []string{"slow-1", "slow-2"})
+			equal(k, "events handled", len(all()), more+2)
+			equal(k, "handlers that began", len(first.began.now())+len(second.began.now()), more+2)
+		},
+	},
+}
+
+// comingAndGoing has instances join and leave in the middle of handlers, of which some are slow.
+func comingAndGoing(k *kit) {
+	both := k.recorder(func(_ context.Context, e eventbus.DomainEvent) error {
+		if strings.HasSuffix(e.ID, "7") {
+			k.pass(k.unit())
+		}
+		return nil
+	})
+	join := func() *bus {
+		bus := k.open(eventbus.Options{})
+		bus.subscribe(eventbus.Subscriber{Handler: both})
+		bus.start()
+		return bus
+	}
+	first, publisher := join(), k.open(eventbus.Options{})
+	all := orders(20, 50)
+	published := k.going(func() {
+		for batch := range slices.Chunk(all, 20) {
+			publisher.publish(batch...)
+			k.pass(k.unit())
+		}
+	})
+	both.good.wait(100)
+	second := join()
+	both.good.wait(300)
+	first.shutdown()
+	third := join()
+	both.good.wait(600)
+	second.shutdown()
+	k.await("all is published", published)
+	inOrder(k, both.handled(1000), all)
+	third.shutdown()
+	equal(k, "handler calls", len(both.began.now()), 1000)
 }
 
 func perAggregate(concurrency int) test {

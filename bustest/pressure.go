@@ -48,8 +48,9 @@ var pressure = []test{
 	},
 	{
 		name:    "Pressure/Window",
-		promise: "Not more deliveries are under way or held than the window allows; the others wait in the backend.",
+		promise: "Not more deliveries of a source are under way or held than the window allows; the others wait in the backend.",
 		run: func(k *kit) {
+			most := 4 * max(k.backend.Sources, 1)
 			busy := k.gate()
 			s := eventbus.Subscriber{Concurrency: 16}
 			bus, got := k.running(eventbus.Options{Window: 4}, s, func(ctx context.Context, _ eventbus.DomainEvent) error { return busy.wait(ctx) })
@@ -57,7 +58,9 @@ var pressure = []test{
 			bus.publish(orders(40, 1)...)
 			got.began.wait(4)
 			inOrder(k, other.handled(40), orders(40, 1))
-			equal(k, "handlers that began", len(got.began.now()), 4)
+			if n := len(got.began.now()); n < 4 || n > most {
+				k.Errorf("%d handlers began; the windows of all sources allow %d", n, most)
+			}
 			busy.open()
 			inOrder(k, got.handled(40), orders(40, 1))
 		},

@@ -25,6 +25,9 @@ type Backend struct {
 	// handed to another one, as the buses of a space are set up: the shorter, the sooner a
 	// case is over that lets it run out. Zero means that it is not a matter of time.
 	Lease time.Duration
+	// Sources is into how many feeds, each with a window of its own, the events of one topic
+	// are spread, as the buses of a space are set up. Zero means one.
+	Sources int
 	// Patience is how long a case waits for something that should happen. Zero means
 	// 30 s, or 10 min of virtual time.
 	Patience time.Duration

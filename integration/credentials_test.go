@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/integration/broker"
+	"github.com/seed-28af575d/eventbus/kafkabus"
 	"github.com/seed-28af575d/eventbus/rabbitbus"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
@@ -24,19 +25,15 @@ const password = "geheim"
 // is said at once and everywhere, without the password; the server is not beset; and the bus
 // goes on by itself.
 func TestCredentialsUnderLoad(t *testing.T) {
-	onEach(t, func(t *testing.T, k broker.Kind) {
+	onKinds(t, hurt(), func(t *testing.T, k broker.Kind) {
 		for name, change := range map[string]func(u user){
 			"Revoked": user.revoke,
 			"Rotated": func(u user) { u.setPassword("anders") },
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				b := broker.Start(t, k, broker.Options{})
-				u := user{t, b}
-				u.add()
-				server := b.Server
-				_, rest, _ := strings.Cut(server.URL, b.Addr)
-				server.URL = scheme(k) + "://shop:" + password + "@" + b.Addr + rest
+				u := newUser(t, k)
+				server := u.server()
 				l := newLoad(t, server, loadOptions{lease: 30 * time.Second})
 				l.serve()
 				l.serve()
@@ -77,10 +74,7 @@ func TestCredentialsUnderLoad(t *testing.T) {
 }
 
 func scheme(k broker.Kind) string {
-	if k == broker.Redis {
-		return "redis"
-	}
-	return "amqp"
+	return map[broker.Kind]string{broker.Redis: "redis", broker.RabbitMQ: "amqp", broker.Kafka: "kafka"}[k]
 }
 
 // user is the user "shop" of a server.
@@ -89,10 +83,43 @@ type user struct {
 	at *broker.Broker
 }
 
+// newUser adds it to a server of its own.
+func newUser(t *testing.T, k broker.Kind) user {
+	t.Helper()
+	var o broker.Options
+	if k == broker.Kafka {
+		o.Env = demandingKafka
+	}
+	u := user{t, broker.Start(t, k, o)}
+	u.add()
+	return u
+}
+
+// server is where the user connects to. A Kafka does not end the connections of a user: they go through the
+// proxy.
+func (u user) server() broker.Server {
+	s := u.at.Server
+	if u.kafka() {
+		s = u.at.Proxied()
+	}
+	_, rest, _ := strings.Cut(s.URL, s.Addr)
+	s.URL = scheme(s.Kind) + "://shop:" + password + "@" + s.Addr + rest
+	return s
+}
+
 func (u user) redis() bool { return u.at.Kind == broker.Redis }
+
+func (u user) kafka() bool { return u.at.Kind == broker.Kafka }
+
+// scram is the user of a Kafka.
+func (u user) scram() scramUser { return scramUser{u.T, u.at.Addr} }
 
 func (u user) add() {
 	u.Helper()
+	if u.kafka() {
+		u.scram().set(password)
+		return
+	}
 	if u.redis() {
 		u.set("on", ">"+password, "~*", "&*", "+@all")
 		return
@@ -110,6 +137,11 @@ func (u user) set(rules ...string) {
 
 func (u user) revoke() {
 	u.Helper()
+	if u.kafka() {
+		u.scram().drop()
+		u.disconnect()
+		return
+	}
 	if u.redis() {
 		u.set("off")
 		return
@@ -120,6 +152,11 @@ func (u user) revoke() {
 
 func (u user) setPassword(to string) {
 	u.Helper()
+	if u.kafka() {
+		u.scram().set(to)
+		u.disconnect()
+		return
+	}
 	if u.redis() {
 		u.set("resetpass", ">"+to)
 		return
@@ -130,11 +167,19 @@ func (u user) setPassword(to string) {
 
 func (u user) disconnect() {
 	u.Helper()
+	if u.kafka() {
+		u.at.Proxy().Reset()
+		return
+	}
 	u.at.Exec("rabbitmqctl", "close_all_user_connections", "shop", "by a test")
 }
 
 func (u user) restore() {
 	u.Helper()
+	if u.kafka() {
+		u.scram().set(password)
+		return
+	}
 	if u.redis() {
 		u.set("on", "resetpass", ">"+password)
 		return
@@ -153,10 +198,9 @@ func outputs(l *load) (texts []string) {
 // that handles says so.
 func (u user) surfaced(l *load) {
 	u.Helper()
-	refused := redisbus.ErrCredentials
-	if !u.redis() {
-		refused = rabbitbus.ErrCredentials
-	}
+	refused := map[broker.Kind]error{
+		broker.Redis: redisbus.ErrCredentials, broker.RabbitMQ: rabbitbus.ErrCredentials, broker.Kafka: kafkabus.ErrCredentials,
+	}[u.at.Kind]
 	const soon, often = 10 * time.Second, 10 * time.Millisecond
 	require.Eventually(u, func() bool {
 		err := l.bus.Publish(u.Context(), anOrder("refused"))
@@ -185,15 +229,23 @@ func (u user) surfaced(l *load) {
 func (u user) notBeset(processes int) {
 	u.Helper()
 	<-time.After(7 * time.Second) // until the waits are as long as they get
-	const seconds, refusals = 5, 2
+	const seconds = 5
+	refusals := 2
+	if u.kafka() {
+		refusals = 1
+	}
 	before := u.refused()
 	<-time.After(seconds * time.Second)
 	require.LessOrEqual(u, u.refused()-before, processes*seconds*refusals)
+	require.Positive(u, u.refused()-before, "nobody has tried, or nobody counts")
 }
 
 // refused counts the credentials that the server did not accept.
 func (u user) refused() int {
 	u.Helper()
+	if u.kafka() {
+		return u.at.Logged("Failed authentication with")
+	}
 	var text, before string
 	if u.redis() {
 		text = u.at.Exec("redis-cli", "INFO", "stats")

@@ -21,6 +21,7 @@ func TestLettersOnRealBrokers(t *testing.T) {
 	}{
 		{broker.Redis, "EVENTBUS_TEST_REDIS", "./redisbus"},
 		{broker.RabbitMQ, "EVENTBUS_TEST_RABBITMQ", "./rabbitbus"},
+		{broker.Kafka, "EVENTBUS_TEST_KAFKA", "./kafkabus"},
 	} {
 		t.Run(x.dir, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

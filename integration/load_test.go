@@ -24,6 +24,7 @@ import (
 	"github.com/seed-28af575d/eventbus/integration/broker"
 	"github.com/seed-28af575d/eventbus/integration/journal"
 	"github.com/seed-28af575d/eventbus/integration/process"
+	"github.com/seed-28af575d/eventbus/kafkabus"
 	"github.com/seed-28af575d/eventbus/rabbitbus"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
@@ -48,6 +49,13 @@ func openBus(s broker.Server, o busOptions) (bus eventbus.EventBus, closeClient 
 		return bus, c.Close, err
 	case broker.RabbitMQ:
 		bus, err = rabbitbus.New(rabbitbus.Options{Options: o.Options, URL: s.URL, Addrs: addrsOf(s), Prefix: o.prefix})
+		return bus, func() error { return nil }, err
+	case broker.Kafka:
+		brokers, who := kafkaURL(s.URL)
+		bus, err = kafkabus.New(kafkabus.Options{
+			Options: o.Options, Brokers: brokers, SASL: who, Prefix: o.prefix, Topics: kafkabus.Topics{Partitions: 6},
+			Session: kafkaSession, Heartbeat: 250 * time.Millisecond,
+		})
 		return bus, func() error { return nil }, err
 	default:
 		return nil, nil, fmt.Errorf("no bus on %s yet", s.Kind)

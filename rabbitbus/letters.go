@@ -16,6 +16,7 @@ import (
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/internal/excerpt"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 // letterStore keeps the letters of all groups under one prefix in RabbitMQ, for all
@@ -127,7 +128,7 @@ func (s *letterStore) put(ctx context.Context, l *dlq.Letter) error {
 	if err := s.check(l); err != nil {
 		return err
 	}
-	body, err := encodeLetter(l)
+	body, err := letterline.Encode(l)
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func carried(x *letterIndex, at letterPlace, d *amqp.Delivery) (amqp.Publishing,
 	case letterKept:
 		r, err := parseLetterRecord(at.generation, d)
 		if err == nil {
-			e, ok := x.byID[r.entry.id]
+			e, ok := x.byID[r.entry.ID]
 			if !ok || e.place != at {
 				return amqp.Publishing{}, false
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 func nthLetter(writer, n int) dlq.Letter {
@@ -205,7 +206,7 @@ func TestACopyBehindItsRemoval(t *testing.T) {
 	l := stale.log("shop.mailer")
 	e := *l.index.byID["000001"]
 	require.NoError(t, s.using(t.Context(), func(c *letterChannel) error {
-		body, err := encodeLetter(ptr(testLetter(1)))
+		body, err := letterline.Encode(ptr(testLetter(1)))
 		require.NoError(t, err)
 		return c.publish(t.Context(), l.names.generation(1), "", copyOf(&e, &amqp.Delivery{Body: body}))
 	}))

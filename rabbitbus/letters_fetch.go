@@ -22,7 +22,7 @@ type letterHit struct {
 }
 
 func (e *letterEntry) hit() letterHit {
-	return letterHit{id: e.id, born: e.born, place: e.place, stored: e.stored, size: e.size}
+	return letterHit{id: e.ID, born: e.born, place: e.place, stored: e.stored, size: e.size}
 }
 
 // fetch reads the letters, by ID. Those that are gone are left out.
@@ -105,7 +105,7 @@ func (s *letterStore) readRun(ctx context.Context, l *letterLog, run []letterHit
 			if at < run[next].place.offset {
 				return nil
 			}
-			line, err := decodeLetter(d.Body)
+			line, err := letterline.Decode(d.Body)
 			if err != nil {
 				return fmt.Errorf("%s cannot be read: %w", letterName(run[next].id), err)
 			}

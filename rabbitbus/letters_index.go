@@ -27,13 +27,13 @@ type letterDeath struct {
 // add takes in the record of a letter. It returns the removal that ended it, if that was read
 // before: a copy may come behind.
 func (x *letterIndex) add(e *letterEntry) (endedBy string) {
-	if death, ok := x.deaths[e.id]; ok && e.born.before(death.last) {
+	if death, ok := x.deaths[e.ID]; ok && e.born.before(death.last) {
 		if e.born.before(death.first) {
 			endedBy = death.by
 		}
 		return endedBy
 	}
-	old, ok := x.byID[e.id]
+	old, ok := x.byID[e.ID]
 	switch {
 	case ok && old.born == e.born:
 		if old.place.before(e.place) {
@@ -45,7 +45,7 @@ func (x *letterIndex) add(e *letterEntry) (endedBy string) {
 	case ok:
 		x.drop(old)
 	}
-	x.byID[e.id] = e
+	x.byID[e.ID] = e
 	at := len(x.order)
 	if at > 0 && e.born.before(x.order[at-1].born) { // a copy behind younger letters
 		at, _ = slices.BinarySearchFunc(x.order, e.born, func(o *letterEntry, p letterPlace) int { return o.born.compare(p) })

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 // TestCopiesAndRemovalsInAnyOrder: a letter that was removed is so wherever its copy stands, of
@@ -20,7 +22,7 @@ func TestCopiesAndRemovalsInAnyOrder(t *testing.T) {
 		alive := map[string]letterPlace{}
 		for i := range letters { // of generation 3, before it ended
 			id := fmt.Sprint("id-", i%20) // some are stored twice
-			e := &letterEntry{id: id, born: letterPlace{3, uint64(i + 1)}, place: letterPlace{3, uint64(i + 1)}}
+			e := &letterEntry{Head: letterline.Head{ID: id}, born: letterPlace{3, uint64(i + 1)}, place: letterPlace{3, uint64(i + 1)}}
 			copies = append(copies, e)
 			if _, ok := alive[id]; !ok {
 				alive[id] = e.born
@@ -40,7 +42,7 @@ func TestCopiesAndRemovalsInAnyOrder(t *testing.T) {
 				c.place = place
 				copies = slices.Delete(copies, i, i+1)
 				if by := x.add(&c); by != "" {
-					ended[c.id] = by
+					ended[c.ID] = by
 				}
 				continue
 			}
@@ -57,14 +59,14 @@ func TestCopiesAndRemovalsInAnyOrder(t *testing.T) {
 			c := *e
 			c.place = letterPlace{4, uint64(100 + i)}
 			if by := x.add(&c); by != "" {
-				ended[c.id] = by
+				ended[c.ID] = by
 			}
 		}
 		got := map[string]letterPlace{}
 		var order []letterPlace
 		for _, e := range x.from(letterPlace{}) {
 			if !e.gone {
-				got[e.id] = e.born
+				got[e.ID] = e.born
 				order = append(order, e.born)
 			}
 		}

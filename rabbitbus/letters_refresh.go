@@ -168,7 +168,7 @@ func (s *letterStore) apply(l *letterLog, generation uint64, d *amqp.Delivery) {
 	case err != nil:
 		s.logger.Warn("rabbitbus: a record of the dead letters cannot be read, and is passed over", "group", l.group, "error", err)
 	case rec.entry != nil:
-		l.note(l.index.add(rec.entry), rec.entry.id)
+		l.note(l.index.add(rec.entry), rec.entry.ID)
 	case rec.kind == letterRemoved:
 		l.note(rec.nonce, l.index.remove(&rec)...)
 	default:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/letterline"
 )
 
 // TestAForeignMessageByteForByte: headers of any bytes, and a body of all.
@@ -95,10 +96,10 @@ func FuzzLetterValue(f *testing.F) {
 			Headers: []dlq.Header{{Name: name, Value: value}, {Name: value, Value: text}}, Body: body,
 		}
 		given := l
-		record, err := encodeLetter(&l)
+		record, err := letterline.Encode(&l)
 		require.NoError(t, err)
 		require.Equal(t, given, l)
-		got, err := decodeLetter(record)
+		got, err := letterline.Decode(record)
 		require.NoError(t, err)
 		if len(body) == 0 {
 			l.Body = nil
@@ -106,7 +107,7 @@ func FuzzLetterValue(f *testing.F) {
 		require.Equal(t, l, got.Letter)
 		e, err := newLetterEntry(letterPlace{1, 2}, &amqp.Delivery{Body: record})
 		require.NoError(t, err)
-		head := e.letter("a.b")
+		head := e.Letter("a.b")
 		require.Equal(t, []string{l.ID, l.AggregateID, l.TenantID}, []string{head.ID, head.AggregateID, head.TenantID})
 		require.True(t, l.LastFailure.Equal(head.LastFailure))
 	})

@@ -108,7 +108,7 @@ func (w *letterWalk) collect(index *letterIndex, x *letterSection, n int) (hits 
 		if x.end.before(e.born) || len(hits) == n {
 			break
 		}
-		if !e.gone && w.heads.Match(e.letter(x.log.group)) {
+		if !e.gone && w.heads.Match(e.Letter(x.log.group)) {
 			hits = append(hits, e.hit())
 		}
 	}

@@ -54,7 +54,7 @@ brokers() {
 # tests_in DIRECTORY: the tests of a module. Those on real brokers leave the two cores to one package at a time.
 tests_in() {
 	local options=(-parallel 16)
-	[ "$1" = ./integration ] && options=(-short -p 1 -parallel 4 -timeout 30m)
+	[ "$1" = ./integration ] && options=(-short -p 1 -parallel 4 -timeout 45m)
 	(cd "$1" && go test -race -shuffle=on "${options[@]}" ./...)
 }
 

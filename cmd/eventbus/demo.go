@@ -19,7 +19,7 @@ const maxOrders = 999_999
 // demoCommand is "eventbus demo". Pointers tell a flag that was left out from one
 // that is empty.
 type demoCommand struct {
-	Bus    *string `placeholder:"URL" help:"The bus: memory:, redis://[user:password@]host:port[/database] or amqp://[user:password@]host:port[/vhost]. What the demo makes on a server has names of its own and is removed (default: memory:)."`
+	Bus    *string `placeholder:"URL" help:"The bus: memory:, redis://[user:password@]host:port[/database], amqp://[user:password@]host:port[/vhost] or kafka://[user:password@]host:port[,host:port][?tls=true&sasl=plain|scram-sha-256|scram-sha-512]. What the demo makes on a server has names of its own and is removed (default: memory:)."`
 	Orders *int    `xor:"orders" placeholder:"N" help:"Orders in the story that is told when there is no --events (default: 500)."`
 	Seed   *uint64 `xor:"seed" placeholder:"N" help:"Another number, another story (default: 1)."`
 	Events *string `xor:"orders,seed" placeholder:"FILE" help:"Play these events instead: CloudEvents 1.0 in JSON, one a line, plain or gzip; - is standard input."`
@@ -37,6 +37,7 @@ Examples:
   eventbus demo --events orders.ndjson.gz --poison 'payment.*'
   eventbus demo --bus redis://localhost:6379
   eventbus demo --bus amqp://guest:guest@localhost:5672
+  eventbus demo --bus kafka://localhost:9092
   zcat log.gz | eventbus demo --events - --json | jq .events_per_second
 
 A server may be away for up to a minute: what it did not confirm is published again, and duplicates that come of it

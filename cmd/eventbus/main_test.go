@@ -45,9 +45,10 @@ func TestWrongUsage(t *testing.T) {
 		"--poison must be dotted words of [A-Za-z0-9_-], * or # (got \"a b\")": {"demo", "--poison=a b"},
 		"--poison a pattern must not be empty":                                 {"demo", "--poison="},
 		"--events must name a file, or -":                                      {"demo", "--events="},
-		"--bus must begin with memory:, redis:// or amqp://":                   {"demo", "--bus=http://u:geheim@h"},
+		"--bus must begin with memory:, redis://, amqp:// or kafka://":         {"demo", "--bus=http://u:geheim@h"},
 		"--bus must be amqp://":                                                {"demo", "--bus=amqp://u:geheim@h:x y"},
 		"--bus must be redis://":                                               {"demo", "--bus=redis://u:geheim@h:x y"},
+		"--bus must be kafka://":                                               {"demo", "--bus=kafka://u:geheim@h:x y"},
 		"no such file":                                                         {"demo", "--events=nowhere"},
 	} {
 		status, out, err := do(t, args...)

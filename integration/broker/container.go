@@ -167,16 +167,23 @@ func (b *box) lastWords(ctx context.Context) string {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	r, err := b.engine.ContainerLogs(ctx, b.id(), client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "20"})
-	if err != nil {
+	text, err := b.log(ctx, "20")
+	if err != nil || text == "" {
 		return ""
+	}
+	return "\nits last words:\n" + text
+}
+
+// log is so many last lines of the server's log, or "all".
+func (b *box) log(ctx context.Context, lines string) (string, error) {
+	r, err := b.engine.ContainerLogs(ctx, b.id(), client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines})
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = r.Close() }()
 	var text strings.Builder
-	if _, err := stdcopy.StdCopy(&text, &text, r); err != nil || text.Len() == 0 {
-		return ""
-	}
-	return "\nits last words:\n" + text.String()
+	_, err = stdcopy.StdCopy(&text, &text, r)
+	return text.String(), err
 }
 
 // remove removes the container, whatever state it is in, with its data.

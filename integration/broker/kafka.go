@@ -13,6 +13,12 @@ import (
 
 const kafkaImage = "apache/kafka:4.3.1"
 
+// PyKafka is the image of a Kafka that has Python clients too.
+const PyKafka = "eventbus-test/pykafka:1"
+
+// KafkaWithin is where commands of [Node.Exec] find the broker.
+const KafkaWithin = "localhost:9096"
+
 // Names of what is on a Kafka server begin with what it is.
 const (
 	aTopic = "topic "
@@ -50,10 +56,10 @@ func (kafkaProtocol) settings(ports []int, proxy int) Spec {
 	return Spec{Env: map[string]string{
 		"KAFKA_NODE_ID":       "1",
 		"KAFKA_PROCESS_ROLES": "broker,controller",
-		"KAFKA_LISTENERS":     "PLAINTEXT://0.0.0.0:9092,PROXIED://0.0.0.0:9095,CONTROLLER://0.0.0.0:9094",
-		"KAFKA_ADVERTISED_LISTENERS": fmt.Sprintf("PLAINTEXT://%s,PROXIED://%s",
-			local(ports[0]), local(proxy)),
-		"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP":           "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"KAFKA_LISTENERS":     "PLAINTEXT://0.0.0.0:9092,PROXIED://0.0.0.0:9095,CONTROLLER://0.0.0.0:9094,WITHIN://" + KafkaWithin,
+		"KAFKA_ADVERTISED_LISTENERS": fmt.Sprintf("PLAINTEXT://%s,PROXIED://%s,WITHIN://%s",
+			local(ports[0]), local(proxy), KafkaWithin),
+		"KAFKA_LISTENER_SECURITY_PROTOCOL_MAP":           "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT,WITHIN:PLAINTEXT",
 		"KAFKA_INTER_BROKER_LISTENER_NAME":               "PLAINTEXT",
 		"KAFKA_CONTROLLER_LISTENER_NAMES":                "CONTROLLER",
 		"KAFKA_CONTROLLER_QUORUM_VOTERS":                 "1@localhost:9094",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,6 +119,21 @@ func (n *Node) Name() string { return n.box.spec.Name }
 func (n *Node) LastWords() string {
 	defer n.box.hangUp()
 	return n.box.lastWords(context.WithoutCancel(n.t.Context()))
+}
+
+// Logged counts the lines of the server's log that hold the text.
+func (n *Node) Logged(text string) (lines int) {
+	n.t.Helper()
+	n.do("read the log of", func(ctx context.Context) error {
+		log, err := n.box.log(ctx, "all")
+		for line := range strings.Lines(log) {
+			if strings.Contains(line, text) {
+				lines++
+			}
+		}
+		return err
+	}, container.StateRunning, container.StatePaused, container.StateExited)
+	return lines
 }
 
 // IP is the server's address on the network of its Spec.

@@ -35,10 +35,18 @@ jars() {
 		{ tail -n 15 "$log" >&2; fail "Kafka could not be fetched from Maven Central; the whole output is in $log"; }
 }
 
+# Nor has Debian these Python packages, which are the same on every machine.
+packages() {
+	need pip3 python3-pip
+	pip3 install -q --target "$context/libs" --python-version 3.12 --only-binary=:all: -r pykafka/requirements.txt >"$log" 2>&1 ||
+		{ tail -n 15 "$log" >&2; fail "the packages could not be fetched from PyPI; the whole output is in $log"; }
+}
+
 cp -r "$name/." "$context"
 case $name in
 reaper) (cd .. && CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$context/reaper" ./images/reaper) ;;
 kafka) base && jars ;;
+pykafka) base=$KAFKA && packages ;;
 pika) base=$RABBITMQ ;;
 *) base ;;
 esac

@@ -51,3 +51,4 @@ ensure redis "$REDIS_OLD" bookworm
 ensure rabbitmq "$RABBITMQ"
 ensure pika "$PIKA"
 ensure kafka "$KAFKA"
+ensure pykafka "$PYKAFKA"

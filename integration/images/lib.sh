@@ -9,6 +9,7 @@ readonly RABBITMQ=rabbitmq:4.0-management
 readonly PIKA=eventbus-test/pika:1 # ours alone: RABBITMQ, and a Python client
 readonly KAFKA_VERSION=4.3.1
 readonly KAFKA=apache/kafka:$KAFKA_VERSION
+readonly PYKAFKA=eventbus-test/pykafka:1 # ours alone: KAFKA, and Python packages for it and for CloudEvents
 readonly REAPER=testcontainers/ryuk:0.14.0 # the one that testcontainers-go asks for, see go.mod
 readonly BASE=eventbus-test/base           # ours alone, tagged with its release; what the others are built on
 

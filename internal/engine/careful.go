@@ -195,9 +195,9 @@ func (s *subscription) underSuspicion() (origins []string) {
 	return origins
 }
 
-// leave notes how often a flight was tried whose source is gone. The lock is held.
+// leave notes how often a flight was tried whose source is gone, or going. The lock is held.
 func (f *feed) leave(x *flight) {
-	if f.gone && x.tells() {
+	if (f.gone || f.withdrawn) && x.tells() {
 		if f.left == nil {
 			f.left = map[string]Tries{}
 		}

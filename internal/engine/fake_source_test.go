@@ -120,6 +120,8 @@ func (s *fakeSource) ready(most int) ([]*Delivery, error) {
 	switch {
 	case s.gone:
 		return nil, ErrGone
+	case most == 0: // it waits for the end
+		return nil, nil
 	case len(s.errs) > 0:
 		err := s.errs[0]
 		s.errs = s.errs[1:]

@@ -28,6 +28,7 @@ type feed struct {
 	asks      bool      // it is to receive though there may be none
 	fullSince time.Time // when the window became full
 	gone      bool      // nothing can be acknowledged any more
+	withdrawn bool      // nothing is tried again
 	drained   chan struct{}
 	acks      []Receipt
 	acking    int      // receipts in the call that is under way
@@ -65,6 +66,9 @@ func (f *feed) run() {
 			f.admit(ds)
 		case isGone(err):
 			f.lose(err)
+			return
+		case errors.Is(err, ErrWithdrawn):
+			f.withdraw(outage)
 			return
 		case s.receiving.Err() != nil:
 			return

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"runtime"
 
 	"github.com/seed-28af575d/eventbus"
@@ -123,7 +124,7 @@ func (f *feed) keep() {
 	}
 	lost, err := f.source.Keep(s.settling, rs)
 	switch {
-	case isGone(err):
+	case isGone(err), errors.Is(err, ErrWithdrawn):
 		f.ask()
 	case err != nil:
 		s.bus.notices.warn("cannot extend leases", s.group, failure(err))

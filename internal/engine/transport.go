@@ -20,6 +20,10 @@ var (
 	// of it are dropped without harm; a source that says so is closed. From
 	// Member.Next it means that the membership is over.
 	ErrGone = errors.New("source is gone")
+	// ErrWithdrawn means that a source is asked back and lasts a moment yet: what has not begun
+	// is dropped, as it will be handed over elsewhere, and what runs may end, and is acknowledged.
+	// The engine then closes the source, or Receive, for none, waits until it is gone.
+	ErrWithdrawn = errors.New("source is asked back")
 )
 
 // Transport speaks the protocol of one backend, and nothing else: it retries
@@ -74,7 +78,8 @@ type Member interface {
 type Source interface {
 	// Receive waits for deliveries, at most max. The slice is valid until the next
 	// call; what it points to is the engine's until it was acked or the source is
-	// closed. None without an error is an idle poll. ErrGone ends the source.
+	// closed. None without an error is an idle poll. ErrGone ends the source, and ErrWithdrawn
+	// what it hands over.
 	Receive(ctx context.Context, max int) ([]*Delivery, error)
 	Ack(ctx context.Context, rs []Receipt) error
 	// Keep extends the leases and returns those that were lost.

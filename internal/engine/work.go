@@ -190,6 +190,9 @@ func (s *subscription) finish(j *job) {
 		l.state = laneStopped
 	case o.settled():
 		s.settle(f)
+	case f.feed.withdrawn:
+		f.feed.leave(f)
+		s.drop(f)
 	case o.kind == outcomeHeld:
 		s.suspend(o.delay)
 		l.state = laneReady

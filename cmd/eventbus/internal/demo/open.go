@@ -22,8 +22,8 @@ func OpenMemory(o eventbus.Options) (eventbus.EventBus, error) {
 	return memory.New(memory.Options{Options: o})
 }
 
-// OpenURL returns what makes a bus on the broker of the URL: memory:, redis://… or amqp://…
-// The error says what is wrong with the URL, without its password.
+// OpenURL returns what makes a bus on the broker of the URL: memory:, redis://…, amqp://… or
+// kafka://… The error says what is wrong with the URL, without its password.
 func OpenURL(url string) (Opener, error) {
 	scheme, _, _ := strings.Cut(url, ":")
 	switch scheme {
@@ -41,8 +41,14 @@ func OpenURL(url string) (Opener, error) {
 			return nil, err
 		}
 		return func(options eventbus.Options) (eventbus.EventBus, error) { return openRabbit(url, options) }, nil
+	case "kafka":
+		o, err := parseKafka(url)
+		if err != nil {
+			return nil, err
+		}
+		return func(options eventbus.Options) (eventbus.EventBus, error) { return openKafka(o, options) }, nil
 	}
-	return nil, errors.New("must begin with memory:, redis:// or amqp://")
+	return nil, errors.New("must begin with memory:, redis://, amqp:// or kafka://")
 }
 
 // silence keeps the client library from writing to standard error what its callers say too.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/kafkabus"
 	"github.com/seed-28af575d/eventbus/rabbitbus"
 	"github.com/seed-28af575d/eventbus/redisbus"
 )
@@ -73,6 +74,7 @@ func lasting(err error) bool {
 		eventbus.ErrInvalid, eventbus.ErrClosed, eventbus.ErrFull,
 		redisbus.ErrPermission, redisbus.ErrCredentials, redisbus.ErrWrongType, redisbus.ErrVersion,
 		rabbitbus.ErrPermission, rabbitbus.ErrCredentials, rabbitbus.ErrVHost, rabbitbus.ErrTopology,
+		kafkabus.ErrPermission, kafkabus.ErrCredentials,
 	} {
 		if errors.Is(err, reason) {
 			return true

@@ -1,0 +1,96 @@
+package kafkabus
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// balancer shares out the partitions of a group. It asks for them itself: kafka-go hands over none at all
+// where one topic of many is missing.
+type balancer struct {
+	client *client
+	member *member
+}
+
+// ProtocolName is what the members of a group must have in common.
+func (balancer) ProtocolName() string { return "eventbus-1" }
+
+// busy are partitions by topic.
+type busy map[string][]int
+
+// UserData says what the member works on, and is to keep.
+func (b balancer) UserData() ([]byte, error) {
+	all := busy{}
+	for _, p := range b.member.busy() {
+		all[p.topic] = append(all[p.topic], int(p.partition))
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(all)
+}
+
+// AssignGroups leaves partitions with members that work on them, and gives each other one to the member that
+// wants its topic and has the fewest.
+func (b balancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
+	ctx, cancel := bounded(context.Background())
+	defer cancel()
+	var known map[string]topic
+	err := b.client.refresh(ctx)
+	if err == nil {
+		known, err = b.client.topics(ctx)
+	}
+	if err != nil {
+		known = map[string]topic{}
+		for _, p := range partitions {
+			known[p.Topic] = topic{name: p.Topic, partitions: max(known[p.Topic].partitions, p.ID+1)}
+		}
+	}
+	return share(members, known)
+}
+
+func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMemberAssignments {
+	members = slices.Clone(members)
+	slices.SortFunc(members, func(x, y kafka.GroupMember) int { return cmp.Compare(x.ID, y.ID) })
+	shared, counts, given := kafka.GroupMemberAssignments{}, map[string]int{}, map[place]bool{}
+	give := func(id string, p place) {
+		shared[id][p.topic] = append(shared[id][p.topic], int(p.partition))
+		counts[id]++
+		given[p] = true
+	}
+	wanted := map[string][]string{} // members by topic
+	for i := range members {
+		x := &members[i]
+		shared[x.ID] = map[string][]int{}
+		for _, name := range x.Topics {
+			wanted[name] = append(wanted[name], x.ID)
+		}
+		var keeps busy
+		if json.Unmarshal(x.UserData, &keeps) != nil {
+			continue
+		}
+		for name, partitions := range keeps {
+			for _, n := range partitions {
+				p := place{name, int32(n)}
+				if slices.Contains(x.Topics, name) && n < known[name].partitions && !given[p] {
+					give(x.ID, p)
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		for n := range known[name].partitions {
+			p := place{name, int32(n)}
+			if given[p] {
+				continue
+			}
+			give(slices.MinFunc(wanted[name], func(x, y string) int { return counts[x] - counts[y] }), p)
+		}
+	}
+	return shared
+}

@@ -1,0 +1,58 @@
+package kafkabus
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+	"github.com/seed-28af575d/eventbus/internal/wire"
+)
+
+// delivery makes one of a record, and tells its earliest time.
+func (s *source) delivery(r *record) (d *engine.Delivery, due time.Time) {
+	d = &engine.Delivery{Receipt: engine.Receipt{N: uint64(r.offset)}}
+	d.Body, d.Key = r.value, string(r.key)
+	d.To.Topic, d.To.Group = s.eventTopic, s.ownGroup
+	d.Header = make([]wire.Field, 0, len(r.header))
+	size := 0
+	for i := range r.header {
+		size += len(r.header[i].Value)
+	}
+	text := make([]byte, 0, size)
+	for i := range r.header {
+		text = append(text, r.header[i].Value...)
+	}
+	values := string(text) // all in one piece
+	for i := range r.header {
+		h := &r.header[i]
+		value := values[:len(h.Value)]
+		values = values[len(h.Value):]
+		switch h.Key {
+		case topicHeader:
+			d.To.Topic = value
+		case dueHeader:
+			due = milli(value)
+		default:
+			switch h.Key {
+			case "ce_type":
+				d.Type = value
+			case "ce_subject":
+				d.Key = value
+			}
+			d.Header = append(d.Header, wire.Field{Name: h.Key, Value: value})
+		}
+	}
+	d.Origin = engine.Origin{Topic: s.place.topic, Shard: uint32(s.place.partition), N: uint64(r.offset)}
+	if r.offset < s.opened || s.tried[r.offset] {
+		d.Redelivered = 1
+	}
+	return d, due
+}
+
+func milli(value string) time.Time {
+	ms, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}

@@ -1,0 +1,49 @@
+package kafkabus
+
+// What the member has between its goroutine and who handles.
+
+// offer has Next return the source.
+func (m *member) offer(s *source) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ready = append(m.ready, s)
+	wakeUp(m.news)
+}
+
+// takeBack closes the sources that Next has not returned.
+func (m *member) takeBack() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.ready {
+		s.abandon()
+	}
+	m.ready = nil
+}
+
+// keep keeps a source that its generation has left in use.
+func (m *member) keep(s *source) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.orphans == nil {
+		m.orphans = map[place]*source{}
+	}
+	m.orphans[s.place] = s
+}
+
+func (m *member) takeOrphans() map[place]*source {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	taken := m.orphans
+	m.orphans = nil
+	return taken
+}
+
+// busy are the partitions that the member works on between two generations.
+func (m *member) busy() (places []place) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.orphans {
+		places = append(places, p)
+	}
+	return places
+}

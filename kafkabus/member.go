@@ -1,0 +1,259 @@
+package kafkabus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// member is one instance of a subscriber: a member of the consumer group, from the first Next until
+// Close. A goroutine of its own keeps up with the group: who is slow to ask for partitions, or stops asking
+// while handlers end, must not hold up the other members.
+type member struct {
+	transport *transport
+	group     engine.Group
+	life      context.Context
+	leave     context.CancelFunc
+	begins    sync.Once
+	running   sync.WaitGroup
+	news      chan struct{} // for Next
+
+	consumer *kafka.ConsumerGroup // of the goroutine, until it has ended
+	topics   string               // those it was made with, and their partitions
+	failures int                  // of the goroutine, in a row
+
+	mu      sync.Mutex
+	id      string            // as the group knows us
+	ready   []*source         // assigned, for Next
+	orphans map[place]*source // of the last generation, and still in use
+	err     error             // for Next, once
+	over    bool              // what was wrong is
+}
+
+func (m *member) groupID() string { return m.transport.names.group(m.group.Name) }
+
+// Join makes what the group needs.
+func (t *transport) Join(ctx context.Context, g engine.Group) (engine.Member, error) {
+	if err := t.names.legalGroup(g.Name); err != nil {
+		return nil, fmt.Errorf("kafkabus: join %s: %w", g.Name, err)
+	}
+	m := &member{transport: t, group: g, news: make(chan struct{}, 1)}
+	m.life, m.leave = context.WithCancel(context.WithoutCancel(ctx))
+	err := m.prepare(ctx)
+	var topics map[string]int
+	if err == nil {
+		topics, err = m.wanted(ctx)
+	}
+	if err == nil {
+		err = m.start(ctx, topics)
+	}
+	if err != nil {
+		m.leave()
+		return nil, fmt.Errorf("kafkabus: join %s: %w", g.Name, typed(err))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.members[m] = true
+	return m, nil
+}
+
+// Next returns the partitions that the group assigns to this member, one by one, and then waits until it
+// shares them out anew.
+func (m *member) Next(ctx context.Context) (engine.Source, error) {
+	m.begins.Do(func() { m.running.Go(m.run) })
+	for {
+		if s, told, err := m.told(); told {
+			return s, err
+		}
+		select {
+		case <-m.news:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-m.life.Done():
+			return nil, engine.ErrGone
+		}
+	}
+}
+
+// told returns what there is to tell.
+func (m *member) told() (s engine.Source, told bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.err != nil:
+		err, m.err = m.err, nil
+		return nil, true, err
+	case len(m.ready) > 0:
+		s, m.ready, m.over = m.ready[0], m.ready[1:], false
+		return s, true, nil
+	case m.over:
+		m.over = false
+		return nil, true, nil
+	}
+	return nil, false, nil
+}
+
+// run keeps up with the group.
+func (m *member) run() {
+	for m.life.Err() == nil {
+		err := m.turn()
+		m.mu.Lock()
+		switch {
+		case err == nil && m.failures > 0:
+			m.failures, m.over = 0, true
+		case err != nil && m.life.Err() == nil:
+			m.failures++
+			m.err = fmt.Errorf("kafkabus: group %s: %w", m.group.Name, typed(err))
+		}
+		m.mu.Unlock()
+		wakeUp(m.news)
+		if err != nil {
+			pause(m.life, min(time.Duration(m.failures)*joinRest, mostRest))
+		}
+	}
+}
+
+const (
+	joinRest = 500 * time.Millisecond
+	mostRest = 5 * time.Second
+	// watched is how often new topics and partitions are looked for.
+	watched = time.Second
+)
+
+// turn waits for a generation, or looks for other topics.
+func (m *member) turn() error {
+	if m.consumer == nil {
+		topics, err := m.wanted(m.life)
+		if err == nil {
+			err = m.enter(topics)
+		}
+		return err
+	}
+	soon, cancel := context.WithTimeout(m.life, watched)
+	defer cancel()
+	g, err := m.consumer.Next(soon)
+	switch {
+	case g != nil:
+		return m.assigned(g)
+	case err == soon.Err(): //nolint:errorlint // kafka-go's own errors may be time-outs too
+		return m.watch()
+	case errors.Is(err, kafka.RebalanceInProgress):
+		return nil
+	}
+	m.exorcise() // kafka-go has forgotten who we are
+	return err
+}
+
+// enter becomes a member for these topics.
+func (m *member) enter(topics map[string]int) error {
+	t := m.transport
+	c, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: m.groupID(), Brokers: t.options.Brokers, Dialer: t.client.dialer, Topics: slices.Sorted(maps.Keys(topics)),
+		GroupBalancers: []kafka.GroupBalancer{balancer{t.client, m}}, HeartbeatInterval: t.options.Heartbeat,
+		SessionTimeout: t.options.Session, RebalanceTimeout: t.options.Session, JoinGroupBackoff: joinRest,
+		StartOffset: kafka.FirstOffset, Timeout: t.options.Session / 3, // others have our partitions after a session
+	})
+	if err == nil {
+		m.consumer, m.topics = c, fmt.Sprint(topics)
+	}
+	return err
+}
+
+// assigned begins a generation.
+func (m *member) assigned(g *kafka.Generation) error {
+	m.mu.Lock()
+	m.id = g.MemberID
+	m.mu.Unlock()
+	fresh, err := m.begin(m.life, g)
+	for _, s := range fresh {
+		m.offer(s)
+	}
+	return err
+}
+
+// watch becomes a member anew when there are other topics or partitions.
+func (m *member) watch() error {
+	if err := m.life.Err(); err != nil {
+		return err
+	}
+	topics, err := m.wanted(m.life)
+	if err != nil || len(topics) == 0 || m.topics == fmt.Sprint(topics) {
+		return err
+	}
+	if err := m.start(m.life, topics); err != nil {
+		return err
+	}
+	if err := m.consumer.Close(); err != nil {
+		return err
+	}
+	return m.enter(topics)
+}
+
+// exorcise lets the group go on without the member that we were: its coordinator was lost, and the one that
+// comes, however late, waits for a sign of life of it for a whole session.
+func (m *member) exorcise() {
+	m.mu.Lock()
+	id := m.id
+	m.id = ""
+	m.mu.Unlock()
+	if id == "" {
+		return
+	}
+	m.running.Go(func() {
+		for rest := ghostRest; m.life.Err() == nil; rest = min(rest*3/2, longestGhostRest) {
+			soon, stop := context.WithTimeout(m.life, time.Second)
+			answer, err := m.transport.client.api.LeaveGroup(soon, &kafka.LeaveGroupRequest{
+				GroupID: m.groupID(), Members: []kafka.LeaveGroupRequestMember{{ID: id}},
+			})
+			stop()
+			if err == nil && (answer.Error == nil || isLost(answer.Error) || kind(answer.Error) != nil) {
+				return
+			}
+			pause(m.life, rest)
+		}
+	})
+}
+
+// ghostRest is between the first two tries to leave; later ones are further apart.
+const ghostRest, longestGhostRest = 200 * time.Millisecond, time.Second
+
+// Close leaves the group, which others share out at once.
+func (m *member) Close(ctx context.Context) error {
+	m.transport.mu.Lock()
+	delete(m.transport.members, m)
+	m.transport.mu.Unlock()
+	ended := make(chan error, 1)
+	m.begins.Do(func() {}) // it is not to begin any more
+	m.leave()
+	go func() { ended <- m.end() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("kafkabus: leave %s: %w", m.group.Name, ctx.Err())
+	}
+}
+
+func (m *member) end() (err error) {
+	m.takeBack()
+	m.running.Wait()
+	m.takeBack()
+	for _, s := range m.takeOrphans() {
+		s.lose()
+	}
+	if m.consumer != nil {
+		err = m.consumer.Close()
+	}
+	for _, s := range m.takeOrphans() {
+		s.lose()
+	}
+	return err
+}

@@ -1,0 +1,242 @@
+package kafkabus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/engine"
+)
+
+// Headers of ours beside the facts of delivery.
+const (
+	// topicHeader is the topic of a message that is for one group.
+	topicHeader = "eventbus-topic"
+	// dueHeader is the earliest time of a retry, in ms since 1970.
+	dueHeader = "eventbus-due"
+)
+
+// Send stores the messages, those of one broker's partitions in one request, unless they are large.
+func (t *transport) Send(ctx context.Context, ms []engine.Message) []error {
+	p, wrong, err := t.routed(ctx, ms)
+	if err != nil {
+		return all(len(ms), notSent(typed(err)))
+	}
+	s := t.plan(p, wrong, ms)
+	for _, round := range s.rounds {
+		s.send(ctx, round)
+	}
+	if s.lost { // the picture of the cluster may be wrong: what is sent again is to have a new one
+		if _, err := t.routes.again(ctx); err != nil && ctx.Err() == nil {
+			t.routes.forget()
+		}
+	}
+	return s.outcomes()
+}
+
+// sending is one Send: portions of partitions, in rounds: what one request does not take of a
+// partition goes with the next.
+type sending struct {
+	transport *transport
+	rounds    []map[int32][]*parcel // by leader
+	failed    map[place]bool        // partitions of which nothing more is sent
+	mu        sync.Mutex
+	errs      []error // by message
+	lost      bool
+}
+
+// place is a partition.
+type place struct {
+	topic     string
+	partition int32
+}
+
+// parcel is a portion, and which messages it is of.
+type parcel struct {
+	portion
+	index []int
+	bytes int
+}
+
+// parcelBytes is less than a broker takes at once by default, 1 MiB with what Kafka adds.
+const parcelBytes = 900 << 10
+
+// plan puts the messages where they belong.
+func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message) *sending {
+	s := &sending{transport: t, failed: map[place]bool{}, errs: make([]error, len(ms))}
+	open := map[place]*parcel{}
+	count := map[place]int{}
+	now := time.Now()
+	for i := range ms {
+		m := &ms[i]
+		at := place{topic: t.target(m.To)}
+		route := p.topics[at.topic]
+		if err := wrong[at.topic]; err != nil {
+			s.errs[i] = notSent(typed(err))
+			continue
+		}
+		if route == nil {
+			s.errs[i] = fmt.Errorf("%w: topic %s is not there yet", engine.ErrNotStored, at.topic)
+			continue
+		}
+		at.partition = t.routes.partition(route, []byte(m.Key))
+		r, size := t.record(m, now)
+		x := open[at]
+		if x == nil || x.bytes+size > parcelBytes {
+			x = &parcel{portion: portion{topic: at.topic, partition: at.partition}}
+			open[at] = x
+			n := count[at]
+			count[at]++
+			if n == len(s.rounds) {
+				s.rounds = append(s.rounds, map[int32][]*parcel{})
+			}
+			leader := route.leaders[at.partition]
+			s.rounds[n][leader] = append(s.rounds[n][leader], x)
+		}
+		x.records, x.index, x.bytes = append(x.records, r), append(x.index, i), x.bytes+size
+	}
+	return s
+}
+
+// send sends a round, to all leaders at once.
+func (s *sending) send(ctx context.Context, round map[int32][]*parcel) {
+	var wait sync.WaitGroup
+	for leader, xs := range round {
+		var ready []*parcel
+		for _, x := range xs {
+			switch {
+			case s.stopped(x):
+				s.note(x, fmt.Errorf("%w: what was before it was not stored for certain", engine.ErrNotStored))
+			case leader < 0:
+				s.fail(x, fmt.Errorf("%w: partition %d of %s has no leader", engine.ErrNotStored, x.partition, x.topic))
+			default:
+				ready = append(ready, x)
+			}
+		}
+		if len(ready) == 0 {
+			continue
+		}
+		if len(round) == 1 {
+			s.ask(ctx, ready)
+			continue
+		}
+		wait.Go(func() { s.ask(ctx, ready) })
+	}
+	wait.Wait()
+}
+
+// ask sends parcels to their leader, and notes what became of them.
+func (s *sending) ask(ctx context.Context, xs []*parcel) {
+	portions := make([]*portion, len(xs))
+	for i, x := range xs {
+		portions[i] = &x.portion
+	}
+	_ = s.transport.client.write(ctx, portions) // each portion has it
+	for _, x := range xs {
+		if code(x.err) == kafka.MessageSizeTooLarge && len(x.records) > 1 {
+			s.oneByOne(ctx, x)
+			continue
+		}
+		if x.err != nil {
+			s.fail(x, x.err)
+		}
+	}
+}
+
+// oneByOne finds out which of a parcel are too large for the topic: the broker takes all or none.
+func (s *sending) oneByOne(ctx context.Context, x *parcel) {
+	for i := range x.records {
+		one := &parcel{portion: portion{topic: x.topic, partition: x.partition, records: x.records[i : i+1]}, index: x.index[i : i+1]}
+		_ = s.transport.client.write(ctx, []*portion{&one.portion})
+		if one.err == nil {
+			continue
+		}
+		if code(one.err) == kafka.MessageSizeTooLarge {
+			s.note(one, one.err)
+			continue
+		}
+		s.fail(one, one.err)
+		s.note(&parcel{index: x.index[i+1:]}, fmt.Errorf("%w: what was before it was not stored for certain", engine.ErrNotStored))
+		return
+	}
+}
+
+// fail notes why a parcel is not stored, or not for certain, and stops its partition.
+func (s *sending) fail(x *parcel, err error) {
+	s.note(x, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed[place{x.topic, x.partition}] = true
+}
+
+func (s *sending) stopped(x *parcel) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed[place{x.topic, x.partition}]
+}
+
+func (s *sending) note(x *parcel, err error) {
+	out := outcome(err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !errors.Is(out, eventbus.ErrRefused) {
+		s.lost = true
+	}
+	for _, i := range x.index {
+		s.errs[i] = out
+	}
+}
+
+// outcomes returns an error by index, or nil. Nothing was overtaken: a partition stops at what was not
+// stored for certain.
+func (s *sending) outcomes() []error {
+	for _, err := range s.errs {
+		if err != nil {
+			return s.errs
+		}
+	}
+	return nil
+}
+
+// overhead is what Kafka adds to a record and to a header, at most.
+const overhead = 32
+
+// record is a message as it stands in a topic, and about how large it is. The message's memory is used
+// again, but for its body.
+func (t *transport) record(m *engine.Message, now time.Time) (record, int) {
+	r := record{time: now, value: m.Body, header: make([]protocol.Header, 0, len(m.Header)+2)}
+	size := len(m.Key) + overhead
+	for i := range m.Header {
+		size += len(m.Header[i].Name) + len(m.Header[i].Value) + overhead
+	}
+	text := make([]byte, 0, size)
+	keep := func(s string) []byte {
+		from := len(text)
+		text = append(text, s...)
+		return text[from:len(text):len(text)]
+	}
+	if m.Key != "" {
+		r.key = keep(m.Key)
+	}
+	for i := range m.Header {
+		r.header = append(r.header, protocol.Header{Key: m.Header[i].Name, Value: keep(m.Header[i].Value)})
+	}
+	if m.IsMove() {
+		r.header = append(r.header, protocol.Header{Key: topicHeader, Value: []byte(m.To.Topic)})
+		if !m.NotBefore.IsZero() {
+			due := strconv.FormatInt(ceilMilli(m.NotBefore), 10)
+			r.header = append(r.header, protocol.Header{Key: dueHeader, Value: []byte(due)})
+		}
+	}
+	return r, size + len(m.Body)
+}
+
+// ceilMilli is never before the time.
+func ceilMilli(at time.Time) int64 { return at.Add(time.Millisecond - 1).UnixMilli() }
