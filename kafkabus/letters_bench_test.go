@@ -11,14 +11,15 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // benchLetter is the nth letter, of about 1 KiB.
 func benchLetter(n int) dlq.Letter {
-	l := testLetter(n)
+	l := lettertwins.Letter(n)
 	e := eventbus.NewRaw("order.created", fmt.Sprint("o-", n%10), "application/json", []byte(`"`+strings.Repeat("x", 1000)+`"`))
 	e.Source = "/shop"
-	return withEvent(l, e)
+	return lettertwins.WithEvent(l, e)
 }
 
 // BenchmarkLetters measures letters of 1 KiB of one group, on the broker in EVENTBUS_TEST_KAFKA. A
@@ -64,9 +65,9 @@ func benchLooks(b *testing.B, broker *testBroker, s *letterStore, letters int) {
 		},
 		"page of 100": func(b *testing.B) { page(b, s, all, 100) },
 		"one": func(b *testing.B) {
-			page(b, s, dlq.Filter{Group: "shop", Subscriber: "mailer", IDs: []string{testLetter(letters - 1).ID}}, 1)
+			page(b, s, dlq.Filter{Group: "shop", Subscriber: "mailer", IDs: []string{lettertwins.Letter(letters - 1).ID}}, 1)
 		},
-		"one of any group": func(b *testing.B) { page(b, s, dlq.Filter{IDs: []string{testLetter(letters - 1).ID}}, 1) },
+		"one of any group": func(b *testing.B) { page(b, s, dlq.Filter{IDs: []string{lettertwins.Letter(letters - 1).ID}}, 1) },
 		"all":              func(b *testing.B) { require.Len(b, broker.list(s, all, 1000), letters) },
 		"text":             func(b *testing.B) { require.Empty(b, broker.list(s, dlq.Filter{Text: "none has it"}, 100)) },
 	} {
@@ -81,9 +82,9 @@ func benchLooks(b *testing.B, broker *testBroker, s *letterStore, letters int) {
 func benchChanges(b *testing.B, s *letterStore, letters int) {
 	b.Run("take and release", func(b *testing.B) {
 		for b.Loop() {
-			_, err := s.Take(b.Context(), testLetter(letters-1).ID, time.Minute)
+			_, err := s.Take(b.Context(), lettertwins.Letter(letters-1).ID, time.Minute)
 			require.NoError(b, err)
-			require.NoError(b, s.Release(b.Context(), testLetter(letters-1).ID))
+			require.NoError(b, s.Release(b.Context(), lettertwins.Letter(letters-1).ID))
 		}
 	})
 	var next atomic.Int64

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // testBroker is a running Kafka, and a prefix that is the test's own.
@@ -131,7 +132,7 @@ func (b *testBroker) list(s *letterStore, f dlq.Filter, limit int) (ids []string
 	for after, more := "", true; more; more = after != "" {
 		p, err := s.Page(b.t.Context(), f, after, limit)
 		require.NoError(b.t, err)
-		ids, after = append(ids, letterIDs(p.Letters)...), p.Next
+		ids, after = append(ids, lettertwins.IDs(p.Letters)...), p.Next
 	}
 	return ids
 }
@@ -140,7 +141,7 @@ func (b *testBroker) list(s *letterStore, f dlq.Filter, limit int) (ids []string
 func (b *testBroker) fill(s *letterStore, n int) {
 	b.t.Helper()
 	for i := range n {
-		require.NoError(b.t, s.Put(b.t.Context(), testLetter(i)))
+		require.NoError(b.t, s.Put(b.t.Context(), lettertwins.Letter(i)))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // cleaning is how a topic is compacted in a test: as soon as the broker can.
@@ -27,7 +28,7 @@ func (c cleaning) store(b *testBroker) *letterStore {
 func (b *testBroker) compacted(s *letterStore, most int) {
 	b.t.Helper()
 	require.Eventually(b.t, func() bool {
-		l := testLetter(99_999) // a segment ends only when something is written
+		l := lettertwins.Letter(99_999) // a segment ends only when something is written
 		require.NoError(b.t, s.Put(b.t.Context(), l))
 		n, err := s.Remove(b.t.Context(), l.ID)
 		require.NoError(b.t, err)
@@ -55,16 +56,16 @@ func outliveCompaction(b *testBroker, c cleaning) {
 	b.topic("shop.mailer", "min.compaction.lag.ms", "0", "min.cleanable.dirty.ratio", "0.0", "segment.ms", "100", "delete.retention.ms", c.retain)
 	s, other := c.store(b), c.store(b)
 	b.fill(s, 300)
-	_, err := other.Take(t.Context(), testLetter(150).ID, time.Minute)
+	_, err := other.Take(t.Context(), lettertwins.Letter(150).ID, time.Minute)
 	require.NoError(t, err)
 	p, err := other.Page(t.Context(), dlq.Filter{}, "", 2)
 	require.NoError(t, err)
 	var ids, want []string
 	for i := range 300 {
 		if i%50 == 0 {
-			want = append(want, testLetter(i).ID)
+			want = append(want, lettertwins.Letter(i).ID)
 		} else {
-			ids = append(ids, testLetter(i).ID)
+			ids = append(ids, lettertwins.Letter(i).ID)
 		}
 	}
 	n, err := s.Remove(t.Context(), ids...)
@@ -72,21 +73,21 @@ func outliveCompaction(b *testBroker, c cleaning) {
 	require.Equal(t, len(ids), n)
 	b.compacted(s, c.left)
 	for i := range 3 {
-		require.NoError(t, s.Put(t.Context(), testLetter(300+i)))
-		want = append(want, testLetter(300+i).ID)
+		require.NoError(t, s.Put(t.Context(), lettertwins.Letter(300+i)))
+		want = append(want, lettertwins.Letter(300+i).ID)
 	}
 	rest, err := other.Page(t.Context(), dlq.Filter{}, p.Next, 100)
 	require.NoError(t, err)
-	require.Equal(t, want[1:6], letterIDs(rest.Letters), "the first was on the first page, and the last ones came later")
+	require.Equal(t, want[1:6], lettertwins.IDs(rest.Letters), "the first was on the first page, and the last ones came later")
 	for _, store := range []*letterStore{s, other, c.store(b)} {
 		require.Equal(t, want, b.list(store, dlq.Filter{}, 4))
 		require.Equal(t, want, b.list(store, dlq.Filter{Text: "total"}, 4))
-		_, err := store.Take(t.Context(), testLetter(150).ID, time.Minute)
+		_, err := store.Take(t.Context(), lettertwins.Letter(150).ID, time.Minute)
 		require.ErrorIs(t, err, dlq.ErrTaken)
-		_, err = store.Take(t.Context(), testLetter(151).ID, time.Minute)
+		_, err = store.Take(t.Context(), lettertwins.Letter(151).ID, time.Minute)
 		require.ErrorIs(t, err, dlq.ErrNotFound)
 	}
-	require.NoError(t, other.Release(t.Context(), testLetter(150).ID))
-	_, err = c.store(b).Take(t.Context(), testLetter(150).ID, time.Minute)
+	require.NoError(t, other.Release(t.Context(), lettertwins.Letter(150).ID))
+	_, err = c.store(b).Take(t.Context(), lettertwins.Letter(150).ID, time.Minute)
 	require.NoError(t, err)
 }

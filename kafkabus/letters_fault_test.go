@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // faults are the connections of a client that can be cut.
@@ -98,9 +99,9 @@ func (b *testBroker) faulty() (*letterStore, *faults) {
 func TestLettersWhereConnectionsEnd(t *testing.T) {
 	b := realBroker(t)
 	s, f := b.faulty()
-	require.NoError(t, s.Put(t.Context(), testLetter(0)))
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(0)))
 	f.cut()
-	require.NoError(t, s.Put(t.Context(), testLetter(1)))
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(1)))
 	f.cut()
 	require.Len(t, b.list(s, dlq.Filter{}, 1), 2)
 	f.cut()
@@ -128,10 +129,10 @@ func TestWhatIsStoredThoughNobodySaysSo(t *testing.T) {
 	require.NoError(t, s.join(t.Context(), "shop.mailer"))
 	for _, answers := range []int{1, 2} {
 		f.lose(answers)
-		require.NoError(t, s.Put(t.Context(), testLetter(1)))
+		require.NoError(t, s.Put(t.Context(), lettertwins.Letter(1)))
 		require.Positive(t, f.losses())
 		f.lose(0)
-		require.NoError(t, s.Put(t.Context(), testLetter(2)))
+		require.NoError(t, s.Put(t.Context(), lettertwins.Letter(2)))
 		require.Equal(t, []string{"000001", "000002"}, b.list(other, dlq.Filter{}, 1))
 
 		f.lose(answers)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestManyLetters: one of many is found, taken and removed like one of few, and looking at them
@@ -19,11 +20,11 @@ func TestManyLetters(t *testing.T) {
 	b := realBroker(t)
 	s := b.store()
 	b.fill(s, 1)
-	want := []string{testLetter(0).ID}
+	want := []string{lettertwins.Letter(0).ID}
 	var rs []record
 	one := b.records("shop.mailer")[0]
 	for i := 1; i < n; i++ {
-		l := testLetter(i)
+		l := lettertwins.Letter(i)
 		r := one
 		r.key, r.value = []byte(l.ID), encoded(t, &l)
 		rs, want = append(rs, r), append(want, l.ID)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestALetterIsTakenByExactlyOne of many callers, in one process or in several.
@@ -25,7 +26,7 @@ func TestALetterIsTakenByExactlyOne(t *testing.T) {
 		order := rand.Perm(letters) //nolint:gosec // any order will do
 		wg.Go(func() {
 			for _, i := range order {
-				l, err := stores[n%2].Take(t.Context(), testLetter(i).ID, time.Minute)
+				l, err := stores[n%2].Take(t.Context(), lettertwins.Letter(i).ID, time.Minute)
 				switch {
 				case err == nil:
 					won <- l.ID
@@ -57,7 +58,7 @@ func TestATakenLetterIsReplayedOnce(t *testing.T) {
 		wg.Go(func() {
 			for i := range letters {
 				for {
-					_, err := stores[n%4].Take(t.Context(), testLetter(i).ID, time.Minute)
+					_, err := stores[n%4].Take(t.Context(), lettertwins.Letter(i).ID, time.Minute)
 					if isError(err, dlq.ErrTaken) {
 						continue
 					}
@@ -69,7 +70,7 @@ func TestATakenLetterIsReplayedOnce(t *testing.T) {
 						return
 					}
 					sent[i].Add(1)
-					if _, err := stores[n%4].Remove(t.Context(), testLetter(i).ID); err != nil {
+					if _, err := stores[n%4].Remove(t.Context(), lettertwins.Letter(i).ID); err != nil {
 						t.Error(err)
 					}
 				}
@@ -96,7 +97,7 @@ func TestWhatAnIndexDoesNotKnow(t *testing.T) {
 	require.Equal(t, 3, n)
 	_, err = stale.Take(t.Context(), "000000", time.Minute)
 	require.ErrorIs(t, err, dlq.ErrNotFound)
-	require.NoError(t, s.Put(t.Context(), testLetter(1)))
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(1)))
 	_, err = stale.Take(t.Context(), "000001", time.Minute)
 	require.NoError(t, err, "another letter has another lease")
 	n, err = stale.Remove(t.Context(), "000002")
@@ -113,7 +114,7 @@ func TestAReaderFindsWhatWasStoredBefore(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range most {
-			if err := stores[readers].Put(t.Context(), testLetter(i)); err != nil {
+			if err := stores[readers].Put(t.Context(), lettertwins.Letter(i)); err != nil {
 				t.Error(err)
 			}
 			stored.Add(1)
@@ -144,7 +145,7 @@ func TestARemovedLetterIsCountedOnce(t *testing.T) {
 	for n := range 8 {
 		var ids []string
 		for _, i := range rand.Perm(letters) { //nolint:gosec // any order will do
-			ids = append(ids, testLetter(i).ID)
+			ids = append(ids, lettertwins.Letter(i).ID)
 		}
 		wg.Go(func() {
 			for part := range slices.Chunk(ids, 7) {
@@ -168,7 +169,7 @@ func TestALetterThatIsPutByManyIsOne(t *testing.T) {
 	for _, s := range stores {
 		wg.Go(func() {
 			for i := range 5 {
-				if err := s.Put(t.Context(), testLetter(i)); err != nil {
+				if err := s.Put(t.Context(), lettertwins.Letter(i)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -191,7 +192,7 @@ func TestALeaseEnds(t *testing.T) {
 	b := realBroker(t)
 	holder, other := b.another(), b.store()
 	b.fill(holder, 1)
-	id := testLetter(0).ID
+	id := lettertwins.Letter(0).ID
 	began := time.Now()
 	_, err := holder.Take(t.Context(), id, lease)
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestALetterStoredTwice by two processes that did not know of one another moves when the log is
@@ -53,7 +54,7 @@ func TestATopicMadeAnew(t *testing.T) {
 			require.NoError(t, s.forget(t.Context(), "bi.mail"))
 			var want []string
 			for i := range n {
-				l := testLetter(100 + i)
+				l := lettertwins.Letter(100 + i)
 				require.NoError(t, s.Put(t.Context(), l))
 				want = append(want, l.ID)
 			}
@@ -105,7 +106,7 @@ func TestATopicThatLosesLetters(t *testing.T) {
 			name, value, _ := strings.Cut(setting, "=")
 			b.topic("shop.mailer", name, value)
 			s := b.store()
-			for _, err := range []error{s.join(t.Context(), "shop.mailer"), s.Put(t.Context(), testLetter(0))} {
+			for _, err := range []error{s.join(t.Context(), "shop.mailer"), s.Put(t.Context(), lettertwins.Letter(0))} {
 				require.ErrorIs(t, err, ErrTopic)
 				require.ErrorContains(t, err, s.names.letters("shop.mailer")+" has "+setting)
 				require.ErrorContains(t, err, why)
@@ -132,7 +133,7 @@ func TestTheTopicOfLetters(t *testing.T) {
 	o := b.client.options
 	o.Topics.Passive = true
 	passive := b.storeOn(testClient(t, o), letterOptions{})
-	for _, err := range []error{passive.join(t.Context(), "shop.mailer"), passive.Put(t.Context(), testLetter(0))} {
+	for _, err := range []error{passive.join(t.Context(), "shop.mailer"), passive.Put(t.Context(), lettertwins.Letter(0))} {
 		require.ErrorIs(t, err, ErrTopic)
 		require.ErrorContains(t, err, "is missing")
 	}
@@ -140,7 +141,7 @@ func TestTheTopicOfLetters(t *testing.T) {
 	require.NoError(t, s.join(t.Context(), "shop.mailer"))
 	require.NoError(t, s.join(t.Context(), "bi.mail"))
 	require.NoError(t, passive.join(t.Context(), "shop.mailer"))
-	require.NoError(t, passive.Put(t.Context(), testLetter(0)))
+	require.NoError(t, passive.Put(t.Context(), lettertwins.Letter(0)))
 	require.Equal(t, []string{"000000"}, b.list(s, dlq.Filter{}, 9))
 	groups, err = b.another().groups(t.Context())
 	require.NoError(t, err)

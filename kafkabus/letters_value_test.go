@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestAForeignMessageByteForByte: headers of any bytes, and a body of all; larger than brokers take
@@ -18,7 +19,7 @@ import (
 func TestAForeignMessageByteForByte(t *testing.T) {
 	b := realBroker(t)
 	s := b.store()
-	l := testLetter(1)
+	l := lettertwins.Letter(1)
 	l.Event, l.EventID = eventbus.DomainEvent{}, "" // it could not be read
 	l.Body = make([]byte, 1<<20)
 	for i := range l.Body {
@@ -36,7 +37,7 @@ func TestAForeignMessageByteForByte(t *testing.T) {
 		require.Equal(t, l, got)
 		require.Equal(t, []string{l.ID}, b.list(store, dlq.Filter{Text: "\x01\x02\x03"}, 3))
 	}
-	small := testLetter(2)
+	small := lettertwins.Letter(2)
 	require.NoError(t, s.Put(t.Context(), small))
 	require.Equal(t, []string{l.ID, small.ID}, b.list(b.another(), dlq.Filter{}, 1))
 }
@@ -44,7 +45,7 @@ func TestAForeignMessageByteForByte(t *testing.T) {
 // TestTimesHaveNoClockOfTheProcess: they come back to the nanosecond, in UTC.
 func TestTimesHaveNoClockOfTheProcess(t *testing.T) {
 	s := realBroker(t).store()
-	l := testLetter(1)
+	l := lettertwins.Letter(1)
 	now := time.Now().In(time.FixedZone("here", 3600))
 	l.FirstFailure, l.LastFailure, l.BuriedAt = now, now.Add(1), time.Time{}
 	require.NoError(t, s.Put(t.Context(), l))
@@ -72,9 +73,9 @@ func TestLettersRefuse(t *testing.T) {
 	}
 	_, err = s.Page(t.Context(), dlq.Filter{}, "", 0)
 	require.ErrorIs(t, err, eventbus.ErrInvalid)
-	_, err = s.Take(t.Context(), testLetter(0).ID, time.Hour)
+	_, err = s.Take(t.Context(), lettertwins.Letter(0).ID, time.Hour)
 	require.ErrorIs(t, err, eventbus.ErrInvalid, "a lease that is longer than what all processes can read")
-	good := testLetter(4)
+	good := lettertwins.Letter(4)
 	for _, spoil := range []func(*dlq.Letter){
 		func(l *dlq.Letter) { l.Group = "a\x00b" }, func(l *dlq.Letter) { l.ID = "\xff" }, func(l *dlq.Letter) { l.Type = "\xff" },
 		func(l *dlq.Letter) { l.ID = "" }, func(l *dlq.Letter) { l.ID = "a\x00b" }, func(l *dlq.Letter) { l.Group = "ü" },
@@ -88,7 +89,7 @@ func TestLettersRefuse(t *testing.T) {
 	}
 	require.Empty(t, b.list(s, dlq.Filter{Group: "shop", Subscriber: strings.Repeat("a", 255)}, 1))
 	require.Empty(t, b.list(s, dlq.Filter{Group: "shop\x00", Subscriber: "mailer"}, 1))
-	huge := testLetter(5)
+	huge := lettertwins.Letter(5)
 	huge.Body = make([]byte, letterBytes)
 	err = s.Put(t.Context(), huge)
 	require.ErrorIs(t, err, eventbus.ErrTooLarge)
@@ -105,7 +106,7 @@ func TestWhatOthersWriteIsPassedOver(t *testing.T) {
 		record{key: []byte("w"), value: []byte{}, header: []protocol.Header{{Key: headerStored, Value: []byte("no time")}}})
 	require.NoError(t, err)
 	require.Equal(t, []string{"000000"}, b.list(s, dlq.Filter{}, 9))
-	require.NoError(t, s.Put(t.Context(), testLetter(1)))
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(1)))
 	require.Equal(t, []string{"000000", "000001"}, b.list(b.another(), dlq.Filter{}, 9))
 }
 
@@ -128,7 +129,7 @@ func eachCall(s *letterStore) map[string]func(context.Context) error {
 		}
 	}
 	return map[string]func(context.Context) error{
-		"put":         func(ctx context.Context) error { return s.Put(ctx, testLetter(0)) },
+		"put":         func(ctx context.Context) error { return s.Put(ctx, lettertwins.Letter(0)) },
 		"page":        page(dlq.Filter{}),
 		"page of one": page(dlq.Filter{Group: "shop", Subscriber: "mailer"}),
 		"count": func(ctx context.Context) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // BenchmarkLetters measures 5, 1,000 and 10,000 letters of 1 KiB of one group, on the broker in
@@ -167,9 +168,9 @@ func fillForBenchmark(b *testing.B, s *letterStore, n int) {
 
 // benchLetter has a body of 1 KiB and one of 20 event types.
 func benchLetter(n int) dlq.Letter {
-	l := testLetter(n)
+	l := lettertwins.Letter(n)
 	l.ID = dlq.NewID("shop", "mailer", fmt.Sprint("e-", n), "order/0/1-1", 0)
 	e := eventbus.NewRaw(fmt.Sprint("order.t", n%20), fmt.Sprint("o-", n%1000), "application/json", []byte(`"`+strings.Repeat("x", 1022)+`"`))
 	e.ID, e.Source = fmt.Sprint("e-", n), "/shop"
-	return withEvent(l, e)
+	return lettertwins.WithEvent(l, e)
 }

@@ -14,10 +14,11 @@ import (
 
 	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/internal/letterline"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 func nthLetter(writer, n int) dlq.Letter {
-	l := testLetter(n)
+	l := lettertwins.Letter(n)
 	l.ID = fmt.Sprintf("%d-%06d", writer, n)
 	return l
 }
@@ -154,7 +155,7 @@ func TestARecordBehindTheEndOfItsGeneration(t *testing.T) {
 	require.NoError(t, ch.ExchangeDeclare(names.generation(0), amqp.ExchangeFanout, true, false, false, false, nil))
 	require.NoError(t, ch.QueueBind(names.generation(0), "", names.generation(0), false, nil))
 	deaf.Store(true)
-	go func() { stored <- writer.Put(t.Context(), testLetter(1)) }()
+	go func() { stored <- writer.Put(t.Context(), lettertwins.Letter(1)) }()
 	require.Eventually(t, func() bool { // it is stored, and its writer does not know yet
 		n := 0
 		require.NoError(t, s.scan(t.Context(), &letterScan{
@@ -206,7 +207,7 @@ func TestACopyBehindItsRemoval(t *testing.T) {
 	l := stale.log("shop.mailer")
 	e := *l.index.byID["000001"]
 	require.NoError(t, s.using(t.Context(), func(c *letterChannel) error {
-		body, err := letterline.Encode(ptr(testLetter(1)))
+		body, err := letterline.Encode(ptr(lettertwins.Letter(1)))
 		require.NoError(t, err)
 		return c.publish(t.Context(), l.names.generation(1), "", copyOf(&e, &amqp.Delivery{Body: body}))
 	}))
@@ -214,7 +215,7 @@ func TestACopyBehindItsRemoval(t *testing.T) {
 		require.Equal(t, []string{"000000", "000002"}, b.list(store, dlq.Filter{}, 9))
 		b.compacted(s)
 	}
-	require.NoError(t, s.Put(t.Context(), testLetter(1)), "and stored anew, it is there")
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(1)), "and stored anew, it is there")
 	require.Equal(t, []string{"000000", "000002", "000001"}, b.list(stale, dlq.Filter{}, 9))
 }
 

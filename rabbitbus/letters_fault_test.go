@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // deafConn is a connection of which nothing comes while it is deaf.
@@ -65,12 +66,12 @@ func TestALostConfirmation(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	err := s.Put(ctx, testLetter(2))
+	err := s.Put(ctx, lettertwins.Letter(2))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "rabbitbus: store letter 000002: ")
 	require.Less(t, time.Since(began), 5*time.Second)
 	require.Eventually(t, func() bool { return len(b.list(other, dlq.Filter{}, 9)) == 3 }, 10*time.Second, 5*time.Millisecond, "it was stored all the same")
-	require.NoError(t, other.Put(t.Context(), testLetter(2)))
+	require.NoError(t, other.Put(t.Context(), lettertwins.Letter(2)))
 	for _, store := range []*letterStore{other, b.store()} {
 		require.Equal(t, []string{"000000", "000001", "000002"}, b.list(store, dlq.Filter{}, 9))
 	}
@@ -99,7 +100,7 @@ func TestEveryCallEndsWithItsContext(t *testing.T) {
 		_, countErr := s.Count(ctx, dlq.Filter{})
 		_, takeErr := s.Take(ctx, "000000", time.Second)
 		_, removeErr := s.Remove(ctx, "000000")
-		for _, err := range []error{pageErr, countErr, takeErr, removeErr, s.Put(ctx, testLetter(9)), s.compact(ctx, s.log("shop.mailer"))} {
+		for _, err := range []error{pageErr, countErr, takeErr, removeErr, s.Put(ctx, lettertwins.Letter(9)), s.compact(ctx, s.log("shop.mailer"))} {
 			require.ErrorIs(t, err, ctx.Err())
 		}
 		if dead {
@@ -158,7 +159,7 @@ func TestAClosedStore(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 	require.Equal(t, []string{"000001"}, b.list(b.store(), dlq.Filter{}, 9), "while it is under way")
 	require.NoError(t, s.close(t.Context()))
-	require.ErrorContains(t, s.Put(t.Context(), testLetter(3)), "closed")
+	require.ErrorContains(t, s.Put(t.Context(), lettertwins.Letter(3)), "closed")
 	require.Equal(t, []string{"000001"}, b.list(b.store(), dlq.Filter{}, 9))
 }
 
@@ -172,13 +173,13 @@ func TestADeletedExchangeOrStream(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, ch.ExchangeDelete(name, false, false))
 	require.Len(t, b.list(b.store(), dlq.Filter{}, 9), 3)
-	require.NoError(t, s.Put(t.Context(), testLetter(3)))
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(3)))
 	require.Len(t, b.list(s, dlq.Filter{}, 9), 4)
 	_, err = ch.QueueDelete(name, false, false, false)
 	require.NoError(t, err)
 	_, err = s.Page(t.Context(), dlq.Filter{}, "", 9)
 	require.ErrorIs(t, err, errLetterGone)
-	require.NoError(t, s.Put(t.Context(), testLetter(4)))
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(4)))
 	require.Equal(t, []string{"000004"}, b.list(s, dlq.Filter{}, 9))
 
 	// And while its letters are to be copied.
@@ -188,7 +189,7 @@ func TestADeletedExchangeOrStream(t *testing.T) {
 	_, err = ch.QueueDelete(name, false, false, false)
 	require.NoError(t, err)
 	require.Empty(t, b.list(b.store(), dlq.Filter{}, 9))
-	require.NoError(t, b.store().Put(t.Context(), testLetter(5)))
+	require.NoError(t, b.store().Put(t.Context(), lettertwins.Letter(5)))
 	b.compacted(s)
 	require.Equal(t, []string{"000005"}, b.list(s, dlq.Filter{}, 9))
 	g, _ := l.last()

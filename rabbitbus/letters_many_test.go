@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // records returns the IDs of all records of the group, as they stand in its streams.
@@ -35,7 +36,7 @@ func (b *testBroker) list(s *letterStore, f dlq.Filter, limit int) (ids []string
 	for after, more := "", true; more; more = after != "" {
 		p, err := s.Page(b.t.Context(), f, after, limit)
 		require.NoError(b.t, err)
-		ids, after = append(ids, letterIDs(p.Letters)...), p.Next
+		ids, after = append(ids, lettertwins.IDs(p.Letters)...), p.Next
 	}
 	return ids
 }
@@ -47,7 +48,7 @@ func (b *testBroker) put(s *letterStore, n, writers int) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := w; i < n; i += writers {
-				if err := s.Put(b.t.Context(), testLetter(i)); err != nil {
+				if err := s.Put(b.t.Context(), lettertwins.Letter(i)); err != nil {
 					b.t.Error(err)
 					return
 				}
@@ -98,9 +99,9 @@ func TestTheFifthOfFive(t *testing.T) {
 	b := realBroker(t)
 	s := b.store()
 	b.put(s, 5, 1)
-	l, err := s.Take(t.Context(), testLetter(4).ID, time.Minute)
+	l, err := s.Take(t.Context(), lettertwins.Letter(4).ID, time.Minute)
 	require.NoError(t, err)
-	require.Equal(t, testLetter(4), l)
+	require.Equal(t, lettertwins.Letter(4), l)
 	removed, err := s.Remove(t.Context(), l.ID)
 	require.NoError(t, err)
 	require.Equal(t, 1, removed)

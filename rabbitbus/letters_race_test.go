@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // several are stores of as many processes, half of which share a connection.
@@ -37,7 +38,7 @@ func TestALetterIsTakenByExactlyOne(t *testing.T) {
 		order := rand.Perm(letters) //nolint:gosec // any order will do
 		wg.Go(func() {
 			for _, i := range order {
-				l, err := stores[n%4].Take(t.Context(), testLetter(i).ID, time.Minute)
+				l, err := stores[n%4].Take(t.Context(), lettertwins.Letter(i).ID, time.Minute)
 				switch {
 				case err == nil:
 					won <- l.ID
@@ -69,7 +70,7 @@ func TestATakenLetterIsReplayedOnce(t *testing.T) {
 		wg.Go(func() {
 			for i := range letters {
 				for {
-					_, err := stores[n%4].Take(t.Context(), testLetter(i).ID, time.Minute)
+					_, err := stores[n%4].Take(t.Context(), lettertwins.Letter(i).ID, time.Minute)
 					if isError(err, dlq.ErrTaken) {
 						continue
 					}
@@ -81,7 +82,7 @@ func TestATakenLetterIsReplayedOnce(t *testing.T) {
 						return
 					}
 					sent[i].Add(1)
-					if _, err := stores[n%4].Remove(t.Context(), testLetter(i).ID); err != nil {
+					if _, err := stores[n%4].Remove(t.Context(), lettertwins.Letter(i).ID); err != nil {
 						t.Error(err)
 					}
 				}
@@ -108,7 +109,7 @@ func TestWhatAnIndexDoesNotKnow(t *testing.T) {
 	require.Equal(t, 3, n)
 	_, err = stale.Take(t.Context(), "000000", time.Minute)
 	require.ErrorIs(t, err, dlq.ErrNotFound)
-	require.NoError(t, s.Put(t.Context(), testLetter(1)))
+	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(1)))
 	_, err = stale.Take(t.Context(), "000001", time.Minute)
 	require.NoError(t, err, "another letter has another lease")
 	n, err = stale.Remove(t.Context(), "000002")
@@ -125,7 +126,7 @@ func TestAReaderFindsWhatWasStoredBefore(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range most {
-			if err := stores[readers].Put(t.Context(), testLetter(i)); err != nil {
+			if err := stores[readers].Put(t.Context(), lettertwins.Letter(i)); err != nil {
 				t.Error(err)
 			}
 			stored.Add(1)
@@ -156,7 +157,7 @@ func TestARemovedLetterIsCountedOnce(t *testing.T) {
 	for n := range 8 {
 		var ids []string
 		for _, i := range rand.Perm(letters) { //nolint:gosec // any order will do
-			ids = append(ids, testLetter(i).ID)
+			ids = append(ids, lettertwins.Letter(i).ID)
 		}
 		wg.Go(func() {
 			for part := range slices.Chunk(ids, 7) {
@@ -180,7 +181,7 @@ func TestALetterThatIsPutByManyIsOne(t *testing.T) {
 	for _, s := range stores {
 		wg.Go(func() {
 			for i := range 5 {
-				if err := s.Put(t.Context(), testLetter(i)); err != nil {
+				if err := s.Put(t.Context(), lettertwins.Letter(i)); err != nil {
 					t.Error(err)
 				}
 			}
@@ -204,7 +205,7 @@ func TestALeaseEnds(t *testing.T) {
 	mine := b.dial()
 	holder, other := b.storeOn(mine, quick()), b.store()
 	b.put(holder, 1, 1)
-	id := testLetter(0).ID
+	id := lettertwins.Letter(0).ID
 	began := time.Now()
 	_, err := holder.Take(t.Context(), id, lease)
 	require.NoError(t, err)

@@ -12,13 +12,14 @@ import (
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/internal/letterline"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestAForeignMessageByteForByte: headers of any bytes, and a body of all.
 func TestAForeignMessageByteForByte(t *testing.T) {
 	b := realBroker(t)
 	s := b.store()
-	l := testLetter(1)
+	l := lettertwins.Letter(1)
 	l.Event, l.EventID = eventbus.DomainEvent{}, "" // it could not be read
 	l.Body = make([]byte, 1<<20)
 	for i := range l.Body {
@@ -41,7 +42,7 @@ func TestAForeignMessageByteForByte(t *testing.T) {
 // TestTimesHaveNoClockOfTheProcess: they come back to the nanosecond, in UTC.
 func TestTimesHaveNoClockOfTheProcess(t *testing.T) {
 	s := realBroker(t).store()
-	l := testLetter(1)
+	l := lettertwins.Letter(1)
 	now := time.Now().In(time.FixedZone("here", 3600))
 	l.FirstFailure, l.LastFailure, l.BuriedAt = now, now.Add(1), time.Time{}
 	require.NoError(t, s.Put(t.Context(), l))
@@ -69,7 +70,7 @@ func TestLettersRefuse(t *testing.T) {
 	}
 	_, err = s.Page(t.Context(), dlq.Filter{}, "", 0)
 	require.ErrorIs(t, err, eventbus.ErrInvalid)
-	good := testLetter(4)
+	good := lettertwins.Letter(4)
 	for _, spoil := range []func(*dlq.Letter){
 		func(l *dlq.Letter) { l.Group = "a\x00b" }, func(l *dlq.Letter) { l.ID = "\xff" }, func(l *dlq.Letter) { l.Type = "\xff" },
 		func(l *dlq.Letter) { l.Group = "" }, func(l *dlq.Letter) { l.Group = "a.b" }, func(l *dlq.Letter) { l.Subscriber = "" },
@@ -79,8 +80,8 @@ func TestLettersRefuse(t *testing.T) {
 		spoil(&l)
 		require.ErrorIs(t, s.Put(t.Context(), l), eventbus.ErrInvalid)
 	}
-	require.Empty(t, w.listAll(dlq.Filter{Group: "shop", Subscriber: strings.Repeat("a", 255)}, 1))
-	require.Empty(t, w.listAll(dlq.Filter{Group: "shop\x00", Subscriber: "mailer"}, 1))
+	require.Empty(t, w.ListAll(dlq.Filter{Group: "shop", Subscriber: strings.Repeat("a", 255)}, 1))
+	require.Empty(t, w.ListAll(dlq.Filter{Group: "shop\x00", Subscriber: "mailer"}, 1))
 }
 
 // FuzzLetterValue: whatever a letter holds is read back as it was.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // BenchmarkLetters measures 100,000 letters of 1 KiB on a real server: what a call takes, and
@@ -75,7 +76,7 @@ func benchPurge(b *testing.B, s testServer, store *letterStore) {
 	for b.Loop() {
 		p, err := store.Page(b.Context(), dlq.Filter{Group: "shop"}, "", 100)
 		require.NoError(b, err)
-		n, err := store.Remove(b.Context(), letterIDs(p.Letters)...)
+		n, err := store.Remove(b.Context(), lettertwins.IDs(p.Letters)...)
 		require.NoError(b, err)
 		require.Equal(b, 100, n, "-benchtime is too long")
 	}
@@ -101,18 +102,18 @@ func fillForBenchmark(b *testing.B, store *letterStore, n int) {
 // benchLetter is a letter a minute of 20 event types, 5 subscribers and 10 in 100 panics,
 // and every 5,000th of a rare type.
 func benchLetter(n int) dlq.Letter {
-	l := testLetter(n)
+	l := lettertwins.Letter(n)
 	e := l.Event.WithData("application/json", []byte(`"`+strings.Repeat("x", 1022)+`"`))
 	e.Type = fmt.Sprint("order.t", n%20)
 	if n%5000 == 0 {
 		e.Type = "order.rare"
 	}
-	l = withEvent(l, e)
+	l = lettertwins.WithEvent(l, e)
 	l.Subscriber = fmt.Sprint("s", n/20%5)
 	if n/100%10 == 0 {
 		l.Reason = dlq.Panic
 	}
-	l.LastFailure = testLetter(0).LastFailure.Add(time.Duration(n) * time.Minute)
+	l.LastFailure = lettertwins.Letter(0).LastFailure.Add(time.Duration(n) * time.Minute)
 	return l
 }
 

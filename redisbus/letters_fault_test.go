@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestAKeyOfAnotherTypeChangesNothing: whichever it is, and it is named.
@@ -19,9 +20,9 @@ func TestAKeyOfAnotherTypeChangesNothing(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		store := storeOn(s.client, s.prefix)
 		root := "{" + s.prefix + ":dlq}"
-		require.NoError(t, store.Put(t.Context(), testLetter(0)))
+		require.NoError(t, store.Put(t.Context(), lettertwins.Letter(0)))
 		calls := map[string]func() error{
-			"put":     func() error { return store.Put(t.Context(), testLetter(1)) },
+			"put":     func() error { return store.Put(t.Context(), lettertwins.Letter(1)) },
 			"page":    func() error { _, err := store.Page(t.Context(), dlq.Filter{}, "", 9); return err },
 			"count":   func() error { _, err := store.Count(t.Context(), dlq.Filter{}); return err },
 			"take":    func() error { _, err := store.Take(t.Context(), "000000", time.Minute); return err },
@@ -63,16 +64,16 @@ func TestAKeyOfAnotherTypeChangesNothing(t *testing.T) {
 func TestFullMemoryRefusesALetterAsAWhole(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		store := storeOn(s.client, s.prefix)
-		require.NoError(t, store.Put(t.Context(), testLetter(0)))
+		require.NoError(t, store.Put(t.Context(), lettertwins.Letter(0)))
 		before := s.dump(t)
 		full, empty := s.memory(t)
 		full()
-		err := store.Put(t.Context(), testLetter(1))
+		err := store.Put(t.Context(), lettertwins.Letter(1))
 		require.ErrorIs(t, err, dlq.ErrFull)
 		require.True(t, redis.IsOOMError(err))
 		require.ErrorContains(t, err, "redisbus: store letter 000001: dead letters are full: OOM ")
 		if s.mini == nil {
-			require.NoError(t, store.Put(t.Context(), testLetter(0)), "what is there already needs no room")
+			require.NoError(t, store.Put(t.Context(), lettertwins.Letter(0)), "what is there already needs no room")
 			_, err := store.Take(t.Context(), "000000", time.Minute)
 			require.True(t, redis.IsOOMError(err))
 			require.NotErrorIs(t, err, dlq.ErrFull)
@@ -85,10 +86,10 @@ func TestFullMemoryRefusesALetterAsAWhole(t *testing.T) {
 			require.Equal(t, 1, n)
 		}
 		empty()
-		require.NoError(t, store.Put(t.Context(), testLetter(1)))
+		require.NoError(t, store.Put(t.Context(), lettertwins.Letter(1)))
 		p, err := store.Page(t.Context(), dlq.Filter{Text: "e-1"}, "", 9)
 		require.NoError(t, err)
-		require.Equal(t, []string{"000001"}, letterIDs(p.Letters))
+		require.Equal(t, []string{"000001"}, lettertwins.IDs(p.Letters))
 	})
 }
 
@@ -127,13 +128,13 @@ func TestAUserWhoMayNotDoEverythingStoresNoHalfLetter(t *testing.T) {
 		o := *s.client.Options()
 		o.Username, o.Password = user, "geheim"
 		store := storeOn(testClient(t, &o), s.prefix)
-		err := store.Put(t.Context(), testLetter(1))
+		err := store.Put(t.Context(), lettertwins.Letter(1))
 		var said redis.Error
 		require.ErrorAs(t, err, &said)
 		require.ErrorContains(t, err, "redisbus: store letter 000001: ")
 		require.ErrorContains(t, err, "no permissions to run the '"+command+"' command")
 		require.NoError(t, s.client.ACLSetUser(t.Context(), user, "+@all").Err())
-		require.NoError(t, store.Put(t.Context(), testLetter(1)))
+		require.NoError(t, store.Put(t.Context(), lettertwins.Letter(1)))
 		p, err := store.Page(t.Context(), dlq.Filter{}, "", 9)
 		require.NoError(t, err)
 		require.Len(t, p.Letters, 1, "without %s", command)
@@ -147,9 +148,9 @@ func TestScriptsThatTheServerForgotAreSentAgain(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		w := newLetterTwins(t, s)
 		for _, does := range []func(){
-			func() { w.put(testLetter(0)) }, func() { require.NoError(t, w.take("000000", time.Minute)) }, func() { w.release("000000") },
-			func() { require.Equal(t, 1, w.count(dlq.Filter{})) }, func() { require.Len(t, w.listAll(dlq.Filter{}, 1), 1) },
-			func() { require.Len(t, w.listAll(dlq.Filter{IDs: []string{"000000"}}, 1), 1) }, func() { require.Equal(t, 1, w.remove("000000")) },
+			func() { w.Put(lettertwins.Letter(0)) }, func() { require.NoError(t, w.Take("000000", time.Minute)) }, func() { w.Release("000000") },
+			func() { require.Equal(t, 1, w.Count(dlq.Filter{})) }, func() { require.Len(t, w.ListAll(dlq.Filter{}, 1), 1) },
+			func() { require.Len(t, w.ListAll(dlq.Filter{IDs: []string{"000000"}}, 1), 1) }, func() { require.Equal(t, 1, w.Remove("000000")) },
 		} {
 			require.NoError(t, s.client.ScriptFlush(t.Context()).Err())
 			does()
@@ -171,7 +172,7 @@ func TestErrorsSayWhatIsTheMatterAndNoSecret(t *testing.T) {
 		if s.mini != nil {
 			s.mini.RequireUserAuth("somebody", "else")
 		}
-		err = storeOn(testClient(t, &refused), s.prefix).Put(t.Context(), testLetter(0))
+		err = storeOn(testClient(t, &refused), s.prefix).Put(t.Context(), lettertwins.Letter(0))
 		require.ErrorIs(t, err, ErrCredentials)
 		require.ErrorContains(t, err, "redisbus: store letter 000000: ")
 		require.NotContains(t, err.Error(), "geheim")
@@ -197,7 +198,7 @@ func TestACallOfLettersEndsWithItsContext(t *testing.T) {
 			_, err := s.Page(ctx, dlq.Filter{}, "", 10)
 			return err
 		},
-		"put":  func(ctx context.Context, s *letterStore) error { return s.Put(ctx, testLetter(0)) },
+		"put":  func(ctx context.Context, s *letterStore) error { return s.Put(ctx, lettertwins.Letter(0)) },
 		"take": func(ctx context.Context, s *letterStore) error { _, err := s.Take(ctx, "x", time.Second); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // letterHook is called before each command.
@@ -41,14 +42,14 @@ func TestAllKeysAreInOneSlot(t *testing.T) {
 		}
 	}))
 	w := newLetterTwins(t, s)
-	l := testLetter(0)
+	l := lettertwins.Letter(0)
 	l.ID = "{x}"
-	w.put(l)
-	require.NoError(t, w.take(l.ID, time.Minute))
-	w.release(l.ID)
-	w.count(dlq.Filter{Text: "e-0"})
-	w.listAll(dlq.Filter{IDs: []string{l.ID}}, 1)
-	w.remove(l.ID)
+	w.Put(l)
+	require.NoError(t, w.Take(l.ID, time.Minute))
+	w.Release(l.ID)
+	w.Count(dlq.Filter{Text: "e-0"})
+	w.ListAll(dlq.Filter{IDs: []string{l.ID}}, 1)
+	w.Remove(l.ID)
 	require.Greater(t, scripts, 7)
 }
 
@@ -56,9 +57,9 @@ func TestAllKeysAreInOneSlot(t *testing.T) {
 func TestALetterThatComesAnewWhileItIsReadIsAnother(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		store := storeOn(s.client, s.prefix)
-		for _, f := range []dlq.Filter{{}, {IDs: []string{"000000", "000001", "000002"}}, {Group: "shop", After: testLetter(1).LastFailure}} {
+		for _, f := range []dlq.Filter{{}, {IDs: []string{"000000", "000001", "000002"}}, {Group: "shop", After: lettertwins.Letter(1).LastFailure}} {
 			for i := range 9 {
-				require.NoError(t, store.Put(t.Context(), testLetter(i)))
+				require.NoError(t, store.Put(t.Context(), lettertwins.Letter(i)))
 			}
 			between := true
 			s.client.AddHook(letterHook(func(args []any) {
@@ -67,13 +68,13 @@ func TestALetterThatComesAnewWhileItIsReadIsAnother(t *testing.T) {
 					n, err := store.Remove(t.Context(), "000000", "000001", "000002", "000003", "000004", "000005", "000006")
 					require.NoError(t, err)
 					require.Equal(t, 7, n)
-					require.NoError(t, store.Put(t.Context(), testLetter(1)))
+					require.NoError(t, store.Put(t.Context(), lettertwins.Letter(1)))
 				}
 			}))
 			p, err := store.Page(t.Context(), f, "", 9)
 			require.NoError(t, err)
 			require.False(t, between)
-			require.NotContains(t, letterIDs(p.Letters), "000001")
+			require.NotContains(t, lettertwins.IDs(p.Letters), "000001")
 			require.Empty(t, p.Next)
 			_, err = store.Remove(t.Context(), "000001")
 			require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestALetterIsTakenByExactlyOne of many callers, in one process or in several.
@@ -23,7 +24,7 @@ func TestALetterIsTakenByExactlyOne(t *testing.T) {
 		store := storeOn(s.client, s.prefix)
 		ids := make([]string, letters)
 		for i := range ids {
-			l := testLetter(i)
+			l := lettertwins.Letter(i)
 			ids[i] = l.ID
 			require.NoError(t, store.Put(t.Context(), l))
 		}
@@ -63,7 +64,7 @@ func TestALetterIsTakenByExactlyOne(t *testing.T) {
 func TestALeaseIsReleasedByItsHolderAlone(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		a, b := storeOn(s.client, s.prefix), storeOn(s.client, s.prefix)
-		require.NoError(t, a.Put(t.Context(), testLetter(0)))
+		require.NoError(t, a.Put(t.Context(), lettertwins.Letter(0)))
 		_, err := a.Take(t.Context(), "000000", time.Second)
 		require.NoError(t, err)
 		s.pass(t, time.Second)
@@ -85,7 +86,7 @@ func TestALeaseRunsOut(t *testing.T) {
 			s.mini.ClockTTL(true)
 		}
 		store := storeOn(s.client, s.prefix)
-		require.NoError(t, store.Put(t.Context(), testLetter(0)))
+		require.NoError(t, store.Put(t.Context(), lettertwins.Letter(0)))
 		_, err := store.Take(t.Context(), "000000", 100*time.Millisecond)
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
@@ -99,7 +100,7 @@ func TestALeaseRunsOut(t *testing.T) {
 func TestATakeIsRepeatedByTheClient(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		store := storeOn(s.client, s.prefix)
-		require.NoError(t, store.Put(t.Context(), testLetter(0)))
+		require.NoError(t, store.Put(t.Context(), lettertwins.Letter(0)))
 		for range 2 {
 			reply, err := store.run(t.Context(), letterTake, []string{"000000"}, "000000", store.owner+"1", 60_000)
 			require.NoError(t, err)
@@ -120,17 +121,17 @@ func TestAListingHasEveryLetterThatStays(t *testing.T) {
 		}
 		store := storeOn(s.client, s.prefix)
 		for i := range 2 * stay {
-			require.NoError(t, store.Put(t.Context(), testLetter(i)))
+			require.NoError(t, store.Put(t.Context(), lettertwins.Letter(i)))
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			for i := stay; i < 2*stay; i++ {
-				_, _ = store.Remove(t.Context(), testLetter(i).ID)
-				_ = store.Put(t.Context(), testLetter(i))
-				_, _ = store.Remove(t.Context(), testLetter(i).ID)
+				_, _ = store.Remove(t.Context(), lettertwins.Letter(i).ID)
+				_ = store.Put(t.Context(), lettertwins.Letter(i))
+				_, _ = store.Remove(t.Context(), lettertwins.Letter(i).ID)
 			}
 		})
-		for _, f := range []dlq.Filter{{}, {Group: "shop", Subscriber: "mailer"}, {Group: "shop", Before: testLetter(stay).LastFailure}} {
+		for _, f := range []dlq.Filter{{}, {Group: "shop", Subscriber: "mailer"}, {Group: "shop", Before: lettertwins.Letter(stay).LastFailure}} {
 			wg.Go(func() {
 				var got []string
 				for after, first := "", true; first || after != ""; first = false {
@@ -139,9 +140,9 @@ func TestAListingHasEveryLetterThatStays(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					got, after = append(got, letterIDs(p.Letters)...), p.Next
+					got, after = append(got, lettertwins.IDs(p.Letters)...), p.Next
 				}
-				if !slices.IsSorted(got) || len(slices.Compact(got)) != len(got) || len(got) < stay || got[stay-1] != testLetter(stay-1).ID {
+				if !slices.IsSorted(got) || len(slices.Compact(got)) != len(got) || len(got) < stay || got[stay-1] != lettertwins.Letter(stay-1).ID {
 					t.Errorf("%d letters, not all in order", len(got))
 				}
 			})
@@ -158,7 +159,7 @@ func TestPuttingALetterTwiceAtOnceIsOneLetter(t *testing.T) {
 			wg.Go(func() {
 				store := storeOn(s.client, s.prefix)
 				for i := range 20 {
-					if err := store.Put(t.Context(), testLetter(i)); err != nil {
+					if err := store.Put(t.Context(), lettertwins.Letter(i)); err != nil {
 						t.Error(err)
 					}
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 func TestLettersRefuse(t *testing.T) {
@@ -34,14 +35,14 @@ func TestLettersRefuse(t *testing.T) {
 		for _, l := range []dlq.Letter{{Group: "a\x00b"}, {ID: "\xff"}, {Subscriber: "\x00"}, {Type: "\xff"}, {Reason: "\x00"}} {
 			require.ErrorIs(t, s.Put(t.Context(), l), eventbus.ErrInvalid)
 		}
-		l := testLetter(4)
+		l := lettertwins.Letter(4)
 		l.ID = strings.Repeat("a", 32)
-		w.put(l)
+		w.Put(l)
 		for _, f := range []dlq.Filter{
 			{Group: "shop", Subscriber: "mailer\x000000000000000004"}, {Group: "shop\x000000000000000004"}, {Groups: []string{"shop"}, Type: "order.created\x00"},
 		} {
-			require.Empty(t, w.listAll(f, 1))
-			require.Zero(t, w.count(f))
+			require.Empty(t, w.ListAll(f, 1))
+			require.Zero(t, w.Count(f))
 		}
 	})
 }
@@ -55,7 +56,7 @@ func TestLettersEndWithTheirContext(t *testing.T) {
 		_, countErr := s.Count(ctx, dlq.Filter{})
 		_, takeErr := s.Take(ctx, "000000", time.Second)
 		_, removeErr := s.Remove(ctx, "000000")
-		for _, err := range []error{pageErr, countErr, takeErr, removeErr, s.Put(ctx, testLetter(9)), s.Release(ctx, "000000")} {
+		for _, err := range []error{pageErr, countErr, takeErr, removeErr, s.Put(ctx, lettertwins.Letter(9)), s.Release(ctx, "000000")} {
 			require.ErrorIs(t, err, context.Canceled)
 		}
 		require.Empty(t, server.dump(t))

@@ -1,7 +1,6 @@
 package redisbus
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -12,87 +11,86 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
-
-func isError(err, target error) bool { return errors.Is(err, target) }
 
 // TestLettersAreKeptAsInMemory: the contract of dlq.Store, held against the store that
 // defines it.
 func TestLettersAreKeptAsInMemory(t *testing.T) {
 	for name, does := range map[string]func(*letterTwins){
 		"a letter is stored once": func(w *letterTwins) {
-			again := testLetter(0)
+			again := lettertwins.Letter(0)
 			again.Subscriber = "other"
-			w.put(testLetter(0))
-			w.put(again)
-			w.put(testLetter(1))
-			require.Equal(w.t, []string{"000000", "000001"}, w.listAll(dlq.Filter{}, 9))
-			require.Zero(w.t, w.count(dlq.Filter{Group: "shop", Subscriber: "other"}))
+			w.Put(lettertwins.Letter(0))
+			w.Put(again)
+			w.Put(lettertwins.Letter(1))
+			require.Equal(w.t, []string{"000000", "000001"}, w.ListAll(dlq.Filter{}, 9))
+			require.Zero(w.t, w.Count(dlq.Filter{Group: "shop", Subscriber: "other"}))
 		},
 		"pages": func(w *letterTwins) {
 			w.fill(5)
-			require.Len(w.t, w.listAll(dlq.Filter{}, 2), 5)
-			require.Len(w.t, w.listAll(dlq.Filter{}, 5), 5)
-			require.Equal(w.t, 5, w.count(dlq.Filter{}))
-			require.Empty(w.t, w.listAll(dlq.Filter{Group: "none"}, 2))
-			require.Empty(w.t, w.listAll(dlq.Filter{Group: "shop", Groups: []string{"bi"}}, 2))
-			require.Zero(w.t, w.count(dlq.Filter{Group: "shop", Groups: []string{"bi"}}))
+			require.Len(w.t, w.ListAll(dlq.Filter{}, 2), 5)
+			require.Len(w.t, w.ListAll(dlq.Filter{}, 5), 5)
+			require.Equal(w.t, 5, w.Count(dlq.Filter{}))
+			require.Empty(w.t, w.ListAll(dlq.Filter{Group: "none"}, 2))
+			require.Empty(w.t, w.ListAll(dlq.Filter{Group: "shop", Groups: []string{"bi"}}, 2))
+			require.Zero(w.t, w.Count(dlq.Filter{Group: "shop", Groups: []string{"bi"}}))
 		},
 		"a listing ends where it began": func(w *letterTwins) {
 			w.fill(10)
 			pages := 0
-			got := w.list(dlq.Filter{}, 3, func() {
+			got := w.List(dlq.Filter{}, 3, func() {
 				if pages++; pages == 1 {
-					w.put(testLetter(10))
+					w.Put(lettertwins.Letter(10))
 					// 0 is behind, 3 is the next, and 9, put again, is a new one.
-					require.Equal(w.t, 3, w.remove("000000", "000003", "000009", "000009", "unknown"))
-					w.put(testLetter(9))
+					require.Equal(w.t, 3, w.Remove("000000", "000003", "000009", "000009", "unknown"))
+					w.Put(lettertwins.Letter(9))
 				}
 			})
-			require.Equal(w.t, []string{"000000", "000001", "000002", "000004", "000005", "000006", "000007", "000008"}, letterIDs(got))
+			require.Equal(w.t, []string{"000000", "000001", "000002", "000004", "000005", "000006", "000007", "000008"}, lettertwins.IDs(got))
 		},
 		"a listing by time ends where it began": func(w *letterTwins) {
 			w.fill(10)
-			got := w.list(dlq.Filter{Group: "shop", After: testLetter(7).LastFailure}, 2, func() {
-				l := testLetter(10)
-				l.LastFailure = testLetter(9).LastFailure
-				w.put(l)
+			got := w.List(dlq.Filter{Group: "shop", After: lettertwins.Letter(7).LastFailure}, 2, func() {
+				l := lettertwins.Letter(10)
+				l.LastFailure = lettertwins.Letter(9).LastFailure
+				w.Put(l)
 			})
-			require.Equal(w.t, []string{"000007", "000008", "000009"}, letterIDs(got))
+			require.Equal(w.t, []string{"000007", "000008", "000009"}, lettertwins.IDs(got))
 		},
 		"by ID": func(w *letterTwins) {
 			w.fill(5)
 			f := dlq.Filter{IDs: []string{"000004", "none", "000001", "000004", "000002"}}
-			require.Equal(w.t, []string{"000001", "000002", "000004"}, w.listAll(f, 2))
-			require.Equal(w.t, 3, w.count(f))
+			require.Equal(w.t, []string{"000001", "000002", "000004"}, w.ListAll(f, 2))
+			require.Equal(w.t, 3, w.Count(f))
 			f.Subscriber = "biller"
-			require.Empty(w.t, w.listAll(f, 2))
+			require.Empty(w.t, w.ListAll(f, 2))
 		},
 		"leases": func(w *letterTwins) {
 			w.fill(1)
-			require.NoError(w.t, w.take("000000", time.Minute))
-			require.ErrorIs(w.t, w.take("000000", time.Minute), dlq.ErrTaken)
-			w.pass(time.Minute - time.Second)
-			require.ErrorIs(w.t, w.take("000000", time.Minute), dlq.ErrTaken)
-			require.Len(w.t, w.listAll(dlq.Filter{}, 9), 1, "taken letters are listed")
-			w.pass(time.Second)
-			require.NoError(w.t, w.take("000000", time.Minute))
-			w.release("000000")
-			require.NoError(w.t, w.take("000000", time.Minute))
-			w.remove("000000")
-			require.ErrorIs(w.t, w.take("000000", time.Minute), dlq.ErrNotFound)
+			require.NoError(w.t, w.Take("000000", time.Minute))
+			require.ErrorIs(w.t, w.Take("000000", time.Minute), dlq.ErrTaken)
+			w.Pass(time.Minute - time.Second)
+			require.ErrorIs(w.t, w.Take("000000", time.Minute), dlq.ErrTaken)
+			require.Len(w.t, w.ListAll(dlq.Filter{}, 9), 1, "taken letters are listed")
+			w.Pass(time.Second)
+			require.NoError(w.t, w.Take("000000", time.Minute))
+			w.Release("000000")
+			require.NoError(w.t, w.Take("000000", time.Minute))
+			w.Remove("000000")
+			require.ErrorIs(w.t, w.Take("000000", time.Minute), dlq.ErrNotFound)
 			w.fill(2)
 			for range 2 {
-				require.NoError(w.t, w.take("000000", time.Minute), "the lease went with the letter")
-				require.NoError(w.t, w.take("000001", time.Minute))
-				require.Equal(w.t, 2, w.remove("none", "000000", "000001"))
+				require.NoError(w.t, w.Take("000000", time.Minute), "the lease went with the letter")
+				require.NoError(w.t, w.Take("000001", time.Minute))
+				require.Equal(w.t, 2, w.Remove("none", "000000", "000001"))
 				w.fill(2)
 			}
-			w.remove("000001")
-			w.release("000001")
-			require.NoError(w.t, w.take("000000", 0), "also that of one of several")
-			require.NoError(w.t, w.take("000000", -1), "a lease of no time is none")
-			require.NoError(w.t, w.take("000000", 1))
+			w.Remove("000001")
+			w.Release("000001")
+			require.NoError(w.t, w.Take("000000", 0), "also that of one of several")
+			require.NoError(w.t, w.Take("000000", -1), "a lease of no time is none")
+			require.NoError(w.t, w.Take("000000", 1))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +101,7 @@ func TestLettersAreKeptAsInMemory(t *testing.T) {
 
 func (w *letterTwins) fill(n int) {
 	for i := range n {
-		w.put(testLetter(i))
+		w.Put(lettertwins.Letter(i))
 	}
 }
 
@@ -112,13 +110,13 @@ func (w *letterTwins) fill(n int) {
 func TestLettersAreFoundByWhatIsAskedFor(t *testing.T) {
 	onEachServer(t, func(t *testing.T, server testServer) {
 		w := newLetterTwins(t, server)
-		at := testLetter(0).LastFailure
+		at := lettertwins.Letter(0).LastFailure
 		for i := range 36 {
-			l := testLetter(i)
+			l := lettertwins.Letter(i)
 			l.Group, l.Subscriber = []string{"shop", "bi"}[i%2], []string{"mailer", "biller", "mail"}[i%3]
 			l.Reason = []dlq.Reason{dlq.Panic, dlq.Timeout}[i/9%2]
 			l.LastFailure = at.Add(time.Duration(i/2) * 400 * time.Microsecond)
-			w.put(l)
+			w.Put(l)
 		}
 		for _, bounds := range []letterBounds{w.got.bounds, {chunk: 4, remove: 3, bytes: 1500, chunks: 2}} {
 			w.got.bounds = bounds
@@ -135,14 +133,14 @@ func TestLettersAreFoundByWhatIsAskedFor(t *testing.T) {
 				{After: at.Add(time.Millisecond)}, {Group: "bi", Text: "E-3"}, {Group: "bi", AggregateID: "o-3"}, {Group: "bi", AggregateType: "order"},
 				{Group: "bi", TenantID: "t"}, {Group: "bi", Type: "order.created", Text: "e-1"}, {IDs: []string{"000003", "000009", "000002"}, Group: "bi"},
 			} {
-				n := len(w.listAll(f, 3))
-				require.Len(t, w.listAll(f, 1000), n)
-				require.Equal(t, n, w.count(f), "%+v", f)
+				n := len(w.ListAll(f, 3))
+				require.Len(t, w.ListAll(f, 1000), n)
+				require.Equal(t, n, w.Count(f), "%+v", f)
 			}
 		}
-		w.remove(w.listAll(dlq.Filter{Group: "bi"}, 7)...)
-		require.Len(t, w.listAll(dlq.Filter{}, 7), 18)
-		w.remove(w.listAll(dlq.Filter{}, 7)...)
+		w.Remove(w.ListAll(dlq.Filter{Group: "bi"}, 7)...)
+		require.Len(t, w.ListAll(dlq.Filter{}, 7), 18)
+		w.Remove(w.ListAll(dlq.Filter{}, 7)...)
 		require.Equal(t, map[string]any{"{" + server.prefix + ":dlq}:seq": "36"}, server.dump(t), "nothing is left of a letter")
 	})
 }
@@ -152,12 +150,12 @@ func TestTheSmallestSectionIsWalked(t *testing.T) {
 	onEachServer(t, func(t *testing.T, server testServer) {
 		w := newLetterTwins(t, server)
 		for i := range 40 {
-			l := testLetter(i)
+			l := lettertwins.Letter(i)
 			l.Subscriber = []string{"mailer", "biller"}[i%2]
 			l.Reason = []dlq.Reason{dlq.Panic, dlq.Timeout}[i%4/3]
-			w.put(l)
+			w.Put(l)
 		}
-		at := testLetter(35).LastFailure
+		at := lettertwins.Letter(35).LastFailure
 		for _, c := range []struct {
 			f    dlq.Filter
 			want letterKind
@@ -170,8 +168,8 @@ func TestTheSmallestSectionIsWalked(t *testing.T) {
 			{dlq.Filter{Group: "shop", Type: "order.created", Subscriber: "biller"}, bySubscriber},
 			{dlq.Filter{Group: "shop", Type: "order.created", Subscriber: "biller", Reason: dlq.Timeout}, byReason},
 			{dlq.Filter{Group: "shop", Subscriber: "biller", After: at}, byTime},
-			{dlq.Filter{Group: "shop", Reason: dlq.Timeout, After: testLetter(34).LastFailure}, byReason},
-			{dlq.Filter{Group: "shop", After: testLetter(1).LastFailure}, byGroup},
+			{dlq.Filter{Group: "shop", Reason: dlq.Timeout, After: lettertwins.Letter(34).LastFailure}, byReason},
+			{dlq.Filter{Group: "shop", After: lettertwins.Letter(1).LastFailure}, byGroup},
 			{dlq.Filter{Group: "shop", IDs: []string{"000001"}, Reason: dlq.Timeout}, byID},
 		} {
 			walk, err := w.got.begin(t.Context(), c.f, "")
@@ -214,7 +212,7 @@ func TestOneCallOfPageIsBounded(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, p.Letters)
 		require.NotEmpty(t, p.Next)
-		require.Equal(t, []string{"000099"}, w.listAll(rare, 50))
+		require.Equal(t, []string{"000099"}, w.ListAll(rare, 50))
 		w.got.bounds.bytes = 1
 		p, err = w.got.Page(t.Context(), dlq.Filter{}, "", 50)
 		require.NoError(t, err)
@@ -232,7 +230,7 @@ func TestOneCallOfPageIsBounded(t *testing.T) {
 		n, done, err := w.got.remove(t.Context(), []string{"none", "000020", "000021"})
 		require.NoError(t, err)
 		require.Equal(t, []int{1, 2}, []int{n, done})
-		require.Len(t, w.listAll(dlq.Filter{IDs: ids}, math.MaxInt), 20)
-		require.Equal(t, 20, w.remove(ids...))
+		require.Len(t, w.ListAll(dlq.Filter{IDs: ids}, math.MaxInt), 20)
+		require.Equal(t, 20, w.Remove(ids...))
 	})
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus/dlq"
+	"github.com/seed-28af575d/eventbus/internal/lettertwins"
 )
 
 // TestALetterStandsAsTheDocumentationSays is for those who read it with another program.
 func TestALetterStandsAsTheDocumentationSays(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		store := storeOn(s.client, s.prefix)
-		l := testLetter(1)
+		l := lettertwins.Letter(1)
 		l.Body = []byte("{\n}\x00\xff")
 		l.Headers = []dlq.Header{{Name: "a", Value: "b"}, {Name: "redis-field-x", Value: "\xff"}}
 		require.NoError(t, store.Put(t.Context(), l))
@@ -52,7 +53,7 @@ func TestALetterStandsAsTheDocumentationSays(t *testing.T) {
 func TestTimesHaveNoClockOfTheProcess(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		store := storeOn(s.client, s.prefix)
-		l := testLetter(1)
+		l := lettertwins.Letter(1)
 		now := time.Now().In(time.FixedZone("here", 3600))
 		l.FirstFailure, l.LastFailure, l.BuriedAt = now, now.Add(1), time.Time{}
 		require.NoError(t, store.Put(t.Context(), l))
@@ -68,7 +69,7 @@ func TestAnUnreadableLetterIsNamed(t *testing.T) {
 	onEachServer(t, func(t *testing.T, s testServer) {
 		store := storeOn(s.client, s.prefix)
 		for i := range 3 {
-			require.NoError(t, store.Put(t.Context(), testLetter(i)))
+			require.NoError(t, store.Put(t.Context(), lettertwins.Letter(i)))
 		}
 		for _, value := range []string{"x", "0000000000000002\n{\n", "0000000000000002\n{}\n", "000000000000000x\n{}\n"} {
 			require.NoError(t, s.client.HSet(t.Context(), "{"+s.prefix+":dlq}", "000001", value).Err())

@@ -77,6 +77,13 @@ var layers = []layer{
 		why:      "what backends that store letters have in common; it knows none of them",
 	},
 	{
+		name:     "letters twice",
+		packages: []string{"internal/lettertwins"},
+		own:      []string{".", "dlq", "internal/wire"},
+		foreign:  vocabulary,
+		why:      "what the tests of letter stores have in common; it knows none of them",
+	},
+	{
 		name:     "internal vocabulary",
 		packages: []string{"internal/*"},
 		own:      []string{"internal/*"},
