@@ -8,13 +8,15 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/produce"
+
+	"github.com/seed-28af575d/eventbus/internal/gate"
 )
 
 // candid is a Transport that says why it knows of no broker, if it was refused by those that it asked, and
 // by which nobody notices that an authentication ends.
 type candid struct {
 	*kafka.Transport
-	gate *gate
+	gate *gate.Gate
 }
 
 // RoundTrip is that of the Transport.
@@ -24,7 +26,7 @@ func (c candid) RoundTrip(ctx context.Context, addr net.Addr, request kafka.Requ
 		answer, err = c.Transport.RoundTrip(ctx, addr, request)
 	}
 	if errors.Is(err, kafka.BrokerNotAvailable) {
-		if reason := c.gate.reason(); reason != nil {
+		if reason := c.gate.Reason(); reason != nil {
 			return nil, fmt.Errorf("%w: %w", errNotSent, reason)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go/sasl"
+
+	"github.com/seed-28af575d/eventbus/internal/gate"
 )
 
 type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -22,7 +24,7 @@ type secure struct {
 	encryption *tls.Config    // nil: none
 	mechanism  sasl.Mechanism // nil: nobody asks
 	timeout    time.Duration
-	gate       gate
+	gate       gate.Gate
 }
 
 func newSecure(o Options) (*secure, error) {
@@ -43,7 +45,7 @@ func newSecure(o Options) (*secure, error) {
 
 // dial makes a connection. Nothing was sent over one that could not be made.
 func (s *secure) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	known, err := s.gate.enter()
+	known, err := s.gate.Enter()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}
@@ -56,12 +58,12 @@ func (s *secure) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	switch {
 	case err == nil:
-		s.gate.open()
+		s.gate.Open()
 		return c, nil
 	case rejected(err):
-		s.gate.shut(err)
+		s.gate.Shut(err)
 	default:
-		s.gate.leave()
+		s.gate.Leave()
 	}
 	return nil, fmt.Errorf("%w: %w", errNotSent, err)
 }

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -89,32 +88,6 @@ func TestABrokerThatSaysNothing(t *testing.T) {
 			require.Less(t, time.Since(began), 5*time.Second)
 		})
 	}
-}
-
-// While brokers refuse, one tries in each pause, and everybody is told why; whoever is accepted opens
-// the gate.
-func TestTheGate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var g gate
-		tries := 0
-		reason := reject("%w: no", ErrCredentials)
-		for began := time.Now(); time.Since(began) < 30*time.Second; {
-			if _, err := g.enter(); err == nil {
-				tries++
-				g.shut(reason)
-			} else {
-				require.Equal(t, reason, err)
-			}
-			<-time.After(10 * time.Millisecond)
-		}
-		require.LessOrEqual(t, tries, 20)
-		require.GreaterOrEqual(t, tries, 19)
-		g.open()
-		refused, err := g.enter()
-		require.NoError(t, err)
-		require.False(t, refused)
-		require.NoError(t, g.reason())
-	})
 }
 
 // What is wrong until a setting is changed is told at once, as refused.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/seed-28af575d/eventbus/internal/gate"
 )
 
 // clients are the bus's own connections, made from the options of the caller's client,
@@ -18,7 +20,7 @@ type clients struct {
 	options  *redis.Options // the caller's, as go-redis has completed them
 	commands *redis.Client
 	traffic  traffic // of commands
-	gate     gate
+	gate     gate.Gate
 
 	mu     sync.Mutex
 	closed bool
@@ -39,7 +41,7 @@ func newClients(of *redis.Client, wait time.Duration) *clients {
 // them once, and would take what it made of "none" for "not said" now; see docs/adr/011.
 func (c *clients) derive(wrap func(dialer) dialer) *redis.Options {
 	o := *c.options
-	o.Dialer = c.gate.guard(wrap(o.Dialer))
+	o.Dialer = guard(&c.gate, wrap(o.Dialer))
 	o.MaxRetries, o.DialerRetries = -1, 1 // the engine tries again
 	for _, timeout := range []*time.Duration{&o.ReadTimeout, &o.WriteTimeout} {
 		if *timeout == 0 {

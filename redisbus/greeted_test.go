@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus/internal/gate"
 )
 
 // greeter is a server that answers each line of a connection with what it says just then.
@@ -53,8 +55,8 @@ func TestAServerThatRefusesCredentialsIsNotBeset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var server greeter
 		server.say("+OK")
-		var g gate
-		dial := g.guard(server.dial)
+		var g gate.Gate
+		dial := guard(&g, server.dial)
 		_, err := greet(t, dial)
 		require.NoError(t, err)
 		server.say("-WRONGPASS no such user")
@@ -82,7 +84,7 @@ func TestAServerThatRefusesCredentialsIsNotBeset(t *testing.T) {
 		require.Greater(t, server.dials.Load(), int32(seconds/2))
 
 		server.say("-LOADING for a while") // neither the one nor the other
-		time.Sleep(2 * refusalPause)
+		time.Sleep(2 * gate.Pause)
 		_, err = greet(t, dial)
 		require.NoError(t, err)
 		server.say("+OK")
@@ -99,11 +101,11 @@ func TestAConnectionThatAsksNothingTakesNobodysTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var server greeter
 		server.say("-NOAUTH say who you are")
-		var g gate
-		dial := g.guard(server.dial)
+		var g gate.Gate
+		dial := guard(&g, server.dial)
 		_, err := greet(t, dial)
 		require.NoError(t, err)
-		time.Sleep(2 * refusalPause)
+		time.Sleep(2 * gate.Pause)
 		server.say("*0")
 		c, err := dial(t.Context(), "", "")
 		require.NoError(t, err)
