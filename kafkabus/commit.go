@@ -65,7 +65,7 @@ func (e *epoch) commitAll(ctx context.Context) (map[place]error, error) {
 	if len(marks) == 0 {
 		return nil, nil
 	}
-	failed, err := e.member.transport.client.commit(ctx, membership{e.member.groupID(), int(e.generation), e.id}, topics)
+	failed, err := e.member.transport.client.commit(ctx, e.as, topics)
 	if err != nil {
 		return nil, fmt.Errorf("kafkabus: commit of %s: %w", e, typed(err))
 	}

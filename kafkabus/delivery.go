@@ -8,9 +8,9 @@ import (
 	"github.com/seed-28af575d/eventbus/internal/wire"
 )
 
-// delivery makes one of a record, and tells its earliest time.
-func (s *source) delivery(r *record) (d *engine.Delivery, due time.Time) {
-	d = &engine.Delivery{Receipt: engine.Receipt{N: uint64(r.offset)}}
+// delivery makes one of a record.
+func (s *source) delivery(r *record) *engine.Delivery {
+	d := &engine.Delivery{Receipt: engine.Receipt{N: uint64(r.offset)}}
 	d.Body, d.Key = r.value, string(r.key)
 	d.To.Topic, d.To.Group = s.eventTopic, s.ownGroup
 	d.Header = make([]wire.Field, 0, len(r.header))
@@ -30,8 +30,7 @@ func (s *source) delivery(r *record) (d *engine.Delivery, due time.Time) {
 		switch h.Key {
 		case topicHeader:
 			d.To.Topic = value
-		case dueHeader:
-			due = milli(value)
+		case dueHeader: // see dueOf
 		default:
 			switch h.Key {
 			case "ce_type":
@@ -46,7 +45,7 @@ func (s *source) delivery(r *record) (d *engine.Delivery, due time.Time) {
 	if r.offset < s.opened || s.tried[r.offset] {
 		d.Redelivered = 1
 	}
-	return d, due
+	return d
 }
 
 func milli(value string) time.Time {

@@ -18,16 +18,15 @@ import (
 // and the committing. When the group is to be shared out anew its sources are asked back. Those whose
 // handlers do not end within the grace stay with the member, which asks to be assigned them again.
 type epoch struct {
-	member     *member
-	generation int32
-	id         string          // of the member
-	life       context.Context // of requests
-	end        context.CancelFunc
-	withdrawn  chan struct{} // closed when the generation is about to end
-	hungry     chan struct{} // something is to be fetched
-	wish       chan struct{} // something is to be committed
-	running    sync.WaitGroup
-	most       atomic.Int32 // bytes of an answer
+	member    *member
+	as        membership
+	life      context.Context // of requests
+	end       context.CancelFunc
+	withdrawn chan struct{} // closed when the generation is about to end
+	hungry    chan struct{} // something is to be fetched
+	wish      chan struct{} // something is to be committed
+	running   sync.WaitGroup
+	most      atomic.Int32 // bytes of an answer
 
 	mu      sync.Mutex
 	sources []*source
@@ -47,7 +46,7 @@ func newRound() *round { return &round{done: make(chan struct{})} }
 // begin makes the sources of a generation, and lets it run. It returns those that can be handed out.
 func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, error) {
 	e := &epoch{
-		member: m, generation: g.ID, id: g.MemberID, withdrawn: make(chan struct{}),
+		member: m, as: membership{m.groupID(), int(g.ID), g.MemberID}, withdrawn: make(chan struct{}),
 		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), next: newRound(), asking: map[int32]int{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
@@ -139,7 +138,7 @@ func (e *epoch) marks(ctx context.Context, topic string, partitions []kafka.Part
 	for i := range partitions {
 		asked[i] = partitions[i].ID
 	}
-	known, err := c.committed(ctx, e.member.groupID(), topic, asked)
+	known, err := c.committed(ctx, e.as.group, topic, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -258,4 +257,4 @@ func isLost(err error) bool {
 	return errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.UnknownMemberId)
 }
 
-func (e *epoch) String() string { return fmt.Sprintf("%s/%d", e.member.groupID(), e.generation) }
+func (e *epoch) String() string { return fmt.Sprintf("%s/%d", e.as.group, e.as.generation) }

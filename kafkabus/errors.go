@@ -106,15 +106,13 @@ func notSent(err error) error {
 	if out := outcome(err); !errors.Is(out, eventbus.ErrUnknown) {
 		return out
 	}
-	return &unsentError{err}
+	return fmt.Errorf("%w: %w", engine.ErrNotStored, err)
 }
 
-// unsentError is an error after which nothing is unknown.
-type unsentError struct{ error }
-
-func (e *unsentError) Unwrap() error { return e.error }
-
-func (e *unsentError) Is(target error) bool { return target == engine.ErrNotStored }
+// missingTopic says that a topic is not there and is not to be made.
+func missingTopic(name string) error {
+	return fmt.Errorf("%w: %s is missing, and Options.Topics.Passive forbids to make it", ErrTopic, name)
+}
 
 func all(n int, err error) []error {
 	errs := make([]error, n)

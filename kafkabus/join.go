@@ -20,14 +20,13 @@ func (m *member) prepare(ctx context.Context) error {
 		return err
 	}
 	name := t.names.retries(m.group.Name)
-	if known[name].partitions > 0 {
-		return t.letters.join(ctx, m.group.Name)
-	}
-	if t.options.Topics.Passive {
-		return fmt.Errorf("%w: %s is missing, and Options.Topics.Passive forbids to make it", ErrTopic, name)
-	}
-	if err := t.client.make(ctx, t.retriesConfig(name)); err != nil {
-		return err
+	if known[name].partitions == 0 {
+		if t.options.Topics.Passive {
+			return missingTopic(name)
+		}
+		if err := t.client.make(ctx, t.retriesConfig(name)); err != nil {
+			return err
+		}
 	}
 	return t.letters.join(ctx, m.group.Name)
 }

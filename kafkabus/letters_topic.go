@@ -50,7 +50,7 @@ type whenMissing func(ctx context.Context, topic string) error
 // missing makes a topic that is missing, if it may.
 func (s *letterStore) missing(ctx context.Context, name string) error {
 	if s.client.options.Topics.Passive {
-		return fmt.Errorf("%w: %s is missing, and Options.Topics.Passive makes none", ErrTopic, name)
+		return missingTopic(name)
 	}
 	return s.client.make(ctx, s.config(name))
 }

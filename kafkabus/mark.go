@@ -17,7 +17,7 @@ type marked struct {
 func (s *source) mark() (m marked, news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.changes == s.noted && s.noted > 0 {
+	if s.changes == s.noted {
 		return m, false
 	}
 	m.changes = s.changes

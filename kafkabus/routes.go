@@ -166,7 +166,7 @@ func (t *transport) supply(ctx context.Context, name string, to engine.Address) 
 	case to.Group != "":
 		return fmt.Errorf("%w: %w: %s is missing: subscribe first", eventbus.ErrRefused, ErrTopic, name)
 	case t.options.Topics.Passive:
-		return fmt.Errorf("%w: %w: %s is missing, and Options.Topics.Passive forbids to make it", eventbus.ErrRefused, ErrTopic, name)
+		return fmt.Errorf("%w: %w", eventbus.ErrRefused, missingTopic(name))
 	}
 	return t.client.make(ctx, t.eventsConfig(name))
 }

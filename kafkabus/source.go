@@ -112,14 +112,7 @@ func (s *source) feed(rs []record, next int64) {
 		s.progress.finish(expected, next)
 	}
 	s.next = next
-	s.wake()
-}
-
-func (s *source) wake() {
-	select {
-	case s.fed <- struct{}{}:
-	default:
-	}
+	wakeUp(s.fed)
 }
 
 // fail lets Receive say what is wrong, once, and rests before the next fetch.
@@ -129,7 +122,7 @@ func (s *source) fail(err error, rest time.Duration) {
 	if s.rests = time.Now().Add(rest); !errors.Is(s.err, ErrTrimmed) { // which is told whatever comes
 		s.err = err
 	}
-	s.wake()
+	wakeUp(s.fed)
 }
 
 // Receive waits for deliveries. None are handed out that are not written down as such.
@@ -189,20 +182,6 @@ func (s *source) await(ctx context.Context, minds bool, due time.Time) error {
 	return nil
 }
 
-// handout is a delivery and what it was made of.
-type handout struct {
-	*engine.Delivery
-	record record
-}
-
-func deliveries(hs []handout) []*engine.Delivery {
-	ds := make([]*engine.Delivery, len(hs))
-	for i := range hs {
-		ds[i] = hs[i].Delivery
-	}
-	return ds
-}
-
 // take makes deliveries of what is there, what is due first, and tells when the next is due.
 func (s *source) take(most int) (out []handout, due time.Time, err error) {
 	s.mu.Lock()
@@ -227,13 +206,6 @@ func (s *source) take(most int) (out []handout, due time.Time, err error) {
 		due = s.waiting.first()
 	}
 	return out, due, nil
-}
-
-func (s *source) hand(r *record) handout {
-	d, _ := s.delivery(r)
-	s.handed = max(s.handed, r.offset+1)
-	s.changes++
-	return handout{d, *r}
 }
 
 // announce has it written down how far deliveries were handed out, unless that is ahead anyway.
@@ -261,18 +233,6 @@ func (s *source) announce(ctx context.Context) error {
 		s.mu.Unlock()
 	}
 	return nil
-}
-
-// putBack takes back what was not handed out after all.
-func (s *source) putBack(hs []handout) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rs := make([]record, len(hs), len(hs)+len(s.stored))
-	for i := range hs {
-		rs[i] = hs[i].record
-		s.bytes += rs[i].size()
-	}
-	s.stored = append(rs, s.stored...)
 }
 
 // Ack notes what is finished, and returns when that is committed.

@@ -3,7 +3,6 @@ package kafkabus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/segmentio/kafka-go"
@@ -73,7 +72,7 @@ func (l *tail) write(ctx context.Context, config kafka.TopicConfig, rs ...record
 	}
 	if known[l.topic].partitions == 0 {
 		if l.client.options.Topics.Passive {
-			return fmt.Errorf("%w: %s is missing, and Options.Topics.Passive forbids to make it", ErrTopic, l.topic)
+			return missingTopic(l.topic)
 		}
 		if err := l.client.make(ctx, config); err != nil {
 			return err

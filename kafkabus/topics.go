@@ -72,7 +72,7 @@ func (t *transport) verify(ctx context.Context) error {
 			continue
 		}
 		if t.options.Topics.Passive {
-			errs = append(errs, fmt.Errorf("%w: %s is missing, and Options.Topics.Passive forbids to make it", ErrTopic, name))
+			errs = append(errs, missingTopic(name))
 			continue
 		}
 		missing = append(missing, t.eventsConfig(name))
