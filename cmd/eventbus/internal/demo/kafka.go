@@ -1,10 +1,8 @@
 package demo
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -81,28 +79,5 @@ var mechanisms = map[string]kafkabus.Mechanism{
 
 func openKafka(cluster kafkabus.Options, o eventbus.Options) (eventbus.EventBus, error) {
 	cluster.Options, cluster.Prefix = o, ownPrefix()
-	bus, err := kafkabus.New(cluster)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
-	defer cancel()
-	if _, err := bus.Groups(ctx); err != nil {
-		what := "does not answer; start it, or give another address"
-		if lasting(err) {
-			what = "refuses"
-		}
-		return nil, errors.Join(fmt.Errorf("the Kafka of --bus %s: %w", what, err), bus.Shutdown(ctx))
-	}
-	remove := func(ctx context.Context) error { return eraseKafka(ctx, cluster) }
-	return &onServer{EventBus: bus, prefix: cluster.Prefix, remove: remove, close: func() error { return nil }}, nil
-}
-
-// eraseKafka removes it over a bus of its own, since the other has ended.
-func eraseKafka(ctx context.Context, o kafkabus.Options) error {
-	bus, err := kafkabus.New(o)
-	if err != nil {
-		return err
-	}
-	return errors.Join(bus.Erase(ctx), bus.Shutdown(ctx))
+	return openErasable("Kafka", cluster.Prefix, func() (erasable, error) { return kafkabus.New(cluster) })
 }
