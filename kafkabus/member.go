@@ -159,7 +159,7 @@ func (m *member) enter(topics map[string]int) error {
 		ID: m.groupID(), Brokers: t.options.Brokers, Dialer: t.client.dialer, Topics: slices.Sorted(maps.Keys(topics)),
 		GroupBalancers: []kafka.GroupBalancer{balancer{t.client, m}}, HeartbeatInterval: t.options.Heartbeat,
 		SessionTimeout: t.options.Session, RebalanceTimeout: t.options.Session, JoinGroupBackoff: joinRest,
-		StartOffset: kafka.FirstOffset, Timeout: t.options.Session / 3, // others have our partitions after a session
+		StartOffset: kafka.FirstOffset, Timeout: t.options.Session * 2 / 3, // others have our partitions after a session
 	})
 	if err == nil {
 		m.consumer, m.topics = c, fmt.Sprint(topics)
