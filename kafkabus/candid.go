@@ -8,15 +8,13 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/produce"
-
-	"github.com/seed-28af575d/eventbus/internal/gate"
 )
 
-// candid is a Transport that says why it knows of no broker, if it was refused by those that it asked, and
-// by which nobody notices that an authentication ends.
+// candid is a Transport that says why it knows of no broker, and by which nobody notices that an authentication
+// ends.
 type candid struct {
 	*kafka.Transport
-	gate *gate.Gate
+	secure *secure
 }
 
 // RoundTrip is that of the Transport.
@@ -26,12 +24,22 @@ func (c candid) RoundTrip(ctx context.Context, addr net.Addr, request kafka.Requ
 		answer, err = c.Transport.RoundTrip(ctx, addr, request)
 	}
 	if errors.Is(err, kafka.BrokerNotAvailable) {
-		if reason := c.gate.Reason(); reason != nil {
+		if reason := c.secure.gate.Reason(); reason != nil {
 			return nil, fmt.Errorf("%w: %w", errNotSent, reason)
+		}
+		if failed := c.secure.failed.Load(); failed != nil {
+			return nil, &awayError{*failed, err}
 		}
 	}
 	return answer, err
 }
+
+// awayError says why there is no broker, in place of kafka-go, whose error it is.
+type awayError struct{ why, said error }
+
+func (e *awayError) Error() string { return e.why.Error() }
+
+func (e *awayError) Unwrap() error { return e.said }
 
 // repeatable: the records of a request are read once.
 func repeatable(request kafka.Request) bool {

@@ -38,7 +38,7 @@ func newClient(o Options) (*client, error) {
 	c.dialer = &kafka.Dialer{ClientID: clientID, DialFunc: s.dial, Timeout: o.DialTimeout}
 	t := &kafka.Transport{ClientID: clientID, Dial: s.dial, DialTimeout: o.DialTimeout, MetadataTTL: metadataAge}
 	t.Context, c.end = context.WithCancel(context.Background())
-	c.transport = candid{t, &s.gate}
+	c.transport = candid{t, s}
 	c.api = &kafka.Client{Addr: c.addr, Transport: c}
 	return c, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go/sasl"
@@ -25,6 +26,7 @@ type secure struct {
 	mechanism  sasl.Mechanism // nil: nobody asks
 	timeout    time.Duration
 	gate       gate.Gate
+	failed     atomic.Pointer[error] // what the last attempt ended with, if it did
 }
 
 func newSecure(o Options) (*secure, error) {
@@ -59,11 +61,13 @@ func (s *secure) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	switch {
 	case err == nil:
 		s.gate.Open()
+		s.failed.Store(nil)
 		return c, nil
 	case rejected(err):
 		s.gate.Shut(err)
 	default:
 		s.gate.Leave()
+		s.failed.Store(&err)
 	}
 	return nil, fmt.Errorf("%w: %w", errNotSent, err)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/internal/engine"
 )
 
 // A request that is written over a connection which the broker has closed with a farewell, as it does under
@@ -95,4 +96,20 @@ func TestRejectionsAreRefusals(t *testing.T) {
 	err := fmt.Errorf("%w: %w", errNotSent, reject("TLS with %s: no", "broker"))
 	require.False(t, passing(err))
 	require.ErrorIs(t, outcome(err), eventbus.ErrRefused)
+}
+
+// kafka-go says of a broker that it cannot connect to that it is not available, and of what no user can see.
+func TestABrokerThatIsAwayIsTold(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	c, err := newClient(Options{Brokers: []string{addr}}.withDefaults())
+	require.NoError(t, err)
+	defer c.close()
+	err = c.refresh(t.Context())
+	require.ErrorContains(t, err, addr)
+	require.ErrorContains(t, err, "connection refused")
+	require.NotContains(t, err.Error(), "client facing")
+	require.ErrorIs(t, outcome(err), engine.ErrNotStored)
 }
