@@ -66,3 +66,30 @@ func TestKafkaPassesOverNothingWhereAnswersAreFull(t *testing.T) {
 		require.Equal(t, 1, times, id)
 	}
 }
+
+// Where a group begins is settled when it is new: what comes while none of it runs is not passed over, be it in
+// a topic that is new too.
+func TestKafkaBeginsNowOnlyOnce(t *testing.T) {
+	r := newKafkaRig(t)
+	publisher := r.bus(kafkabus.Options{})
+	publish := func(of, id string) {
+		require.NoError(t, publisher.Publish(t.Context(), eventbus.NewRaw(of+".created", "a", "text/plain", []byte("x")).WithID(id)))
+	}
+	got := &handled{}
+	run := func(until func() bool) {
+		bus := r.bus(kafkabus.Options{})
+		_, err := bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"#"}, From: eventbus.Now(), Handler: got})
+		require.NoError(t, err)
+		require.NoError(t, bus.Start(t.Context()))
+		require.Eventually(t, until, 30*time.Second, 10*time.Millisecond)
+		require.NoError(t, bus.Shutdown(t.Context()))
+	}
+	publish("order", "past")
+	run(func() bool {
+		publish("order", fmt.Sprint("order-", time.Now().UnixNano()))
+		return len(got.times()) > 0
+	})
+	publish("invoice", "meanwhile")
+	run(func() bool { return got.times()["meanwhile"] == 1 })
+	require.Zero(t, got.times()["past"])
+}
