@@ -75,3 +75,16 @@ func TestCopiesAndRemovalsInAnyOrder(t *testing.T) {
 		require.Equal(t, want, ended, "seed %d", seed)
 	}
 }
+
+// A reader that begins anew finds the removal, and no copy of what it has removed: a compaction has heeded it.
+func TestWhatACompactionHasHeededCountsAsRemoved(t *testing.T) {
+	for anew, want := range map[bool][]string{true: {"a"}, false: nil} {
+		l := &letterLog{index: newLetterIndex(), awaited: map[string]*letterEnds{}}
+		forget := l.await("removal")
+		if anew {
+			l.reset()
+		}
+		l.note("removal", l.index.remove(&letterRecord{nonce: "removal", ids: []string{"a"}, place: letterPlace{2, 1}})...)
+		require.Equal(t, want, forget().gone([]string{"a"}))
+	}
+}

@@ -2,6 +2,7 @@ package rabbitbus
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -39,7 +40,18 @@ type letterReading struct {
 // letterEnds is what a record did that its writer waits for.
 type letterEnds struct {
 	seen  bool
+	anew  bool            // all was read anew meanwhile
 	ended map[string]bool // the IDs of the letters that it has removed
+}
+
+// gone are those of the letters that the record has removed. Where a compaction has heeded it before it was
+// read, there was no copy that it could end, and it has removed all of them; or somebody else has some, at
+// the same time, and counts them too.
+func (w letterEnds) gone(ids []string) []string {
+	if !w.seen || w.anew {
+		return ids
+	}
+	return slices.Collect(maps.Keys(w.ended))
 }
 
 // log returns what is known of the group.

@@ -29,7 +29,14 @@ func (s *letterStore) refresh(ctx context.Context, l *letterLog) error {
 }
 
 // reset forgets everything. Nobody sees what is left before it is read again, except for known.
-func (l *letterLog) reset() { l.done, l.read, l.index = 0, nil, newLetterIndex() }
+func (l *letterLog) reset() {
+	l.done, l.read, l.index = 0, nil, newLetterIndex()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.awaited {
+		w.anew = true
+	}
+}
 
 func (s *letterStore) catchUp(ctx context.Context, l *letterLog) error {
 	g, is, err := s.current(ctx, l)

@@ -62,13 +62,8 @@ func (s *letterStore) removeFrom(ctx context.Context, l *letterLog, hits []lette
 	if err != nil {
 		return len(ends.ended), err
 	}
-	gone := make([]string, 0, len(hits))
-	for id := range ends.ended {
-		gone = append(gone, id)
-	}
-	// Where a compaction has heeded it before it was read, it has ended all of them; or somebody
-	// else has some, at the same time, and counts them too.
-	if !ends.seen || moment.twice {
+	gone := ends.gone(ids)
+	if moment.twice { // it was heeded in the generation before, perhaps
 		gone = ids
 	}
 	s.dropLeases(ctx, gone)
