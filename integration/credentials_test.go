@@ -277,6 +277,7 @@ func TestRedisFollowsTheProviderOfCredentials(t *testing.T) {
 	r.running(bus, eventbus.Subscriber{Handler: got})
 	require.NoError(t, bus.Publish(t.Context(), anOrder("1")))
 	require.Eventually(t, func() bool { return len(got.times()) == 1 }, 10*time.Second, time.Millisecond)
+	u.at.Exec("redis-cli", "ACL", "SETUSER", "shop", ">anders") // both are accepted for a while, as a rotation goes
 	change("anders")
 	u.setPassword("anders")
 	require.Eventually(t, func() bool { return bus.Publish(t.Context(), anOrder("2")) == nil }, 10*time.Second, time.Millisecond)
