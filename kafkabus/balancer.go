@@ -51,7 +51,30 @@ func (b balancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.P
 			known[p.Topic] = topic{name: p.Topic, partitions: max(known[p.Topic].partitions, p.ID+1)}
 		}
 	}
+	b.member.shares(sharedOut(members, known))
 	return share(members, known)
+}
+
+// sharedOut is how many partitions there were of each topic that a member wants, when they were shared out.
+func sharedOut(members []kafka.GroupMember, known map[string]topic) map[string]int {
+	seen := map[string]int{}
+	for i := range members {
+		for _, name := range members[i].Topics {
+			seen[name] = known[name].partitions
+		}
+	}
+	return seen
+}
+
+// outgrown reports whether there are partitions that were not shared out: brokers learn of them one after the other, and
+// the one that was asked then may have been late.
+func outgrown(seen map[string]int, known map[string]topic) bool {
+	for name, n := range seen {
+		if known[name].partitions > n {
+			return true
+		}
+	}
+	return false
 }
 
 func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMemberAssignments {

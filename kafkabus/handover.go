@@ -47,3 +47,17 @@ func (m *member) busy() (places []place) {
 	}
 	return places
 }
+
+// shares notes what this member, which leads the group, shares out.
+func (m *member) shares(seen map[string]int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sharing = seen
+}
+
+// leads reports what it has shared out for the generation of now: nothing, if another one leads.
+func (m *member) leads() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.shared
+}

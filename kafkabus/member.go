@@ -36,6 +36,8 @@ type member struct {
 	orphans map[place]*source // of the last generation, and still in use
 	err     error             // for Next, once
 	over    bool              // what was wrong is
+	sharing map[string]int    // see shares: for the generation that comes
+	shared  map[string]int    // and for that of now
 }
 
 func (m *member) groupID() string { return m.transport.names.group(m.group.Name) }
@@ -171,6 +173,7 @@ func (m *member) enter(topics map[string]int) error {
 func (m *member) assigned(g *kafka.Generation) error {
 	m.mu.Lock()
 	m.id = g.MemberID
+	m.shared, m.sharing = m.sharing, nil
 	m.mu.Unlock()
 	fresh, err := m.begin(m.life, g)
 	for _, s := range fresh {
@@ -179,14 +182,19 @@ func (m *member) assigned(g *kafka.Generation) error {
 	return err
 }
 
-// watch becomes a member anew when there are other topics or partitions.
+// watch becomes a member anew when there are other topics or partitions, or some that it has not shared out.
 func (m *member) watch() error {
 	if err := m.life.Err(); err != nil {
 		return err
 	}
 	topics, err := m.wanted(m.life)
-	if err != nil || len(topics) == 0 || m.topics == fmt.Sprint(topics) {
+	if err != nil || len(topics) == 0 {
 		return err
+	}
+	if m.topics == fmt.Sprint(topics) {
+		if grown, err := m.outgrown(); !grown {
+			return err
+		}
 	}
 	if err := m.start(m.life, topics); err != nil {
 		return err
@@ -195,6 +203,16 @@ func (m *member) watch() error {
 		return err
 	}
 	return m.enter(topics)
+}
+
+// outgrown reports whether some partitions were not shared out by this member.
+func (m *member) outgrown() (bool, error) {
+	seen := m.leads()
+	if seen == nil {
+		return false, nil
+	}
+	known, err := m.transport.client.topics(m.life)
+	return err == nil && outgrown(seen, known), err
 }
 
 // exorcise lets the group go on without the member that we were: its coordinator was lost, and the one that

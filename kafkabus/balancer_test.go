@@ -1,0 +1,34 @@
+package kafkabus
+
+import (
+	"testing"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/stretchr/testify/require"
+)
+
+// What the leader of a group did not see when it shared out, as the broker that it asked was late, is shared out when it does, also
+// what only others want. What is gone is no reason.
+func TestALeaderNoticesWhatItDidNotSee(t *testing.T) {
+	members := []kafka.GroupMember{{ID: "a", Topics: []string{"order", "gone"}}, {ID: "b", Topics: []string{"order", "invoice"}}}
+	then := map[string]topic{"order": {partitions: 3}, "other": {partitions: 1}}
+	seen := sharedOut(members, then)
+	require.Equal(t, map[string]int{"order": 3, "gone": 0, "invoice": 0}, seen)
+	for want, now := range map[string]map[string]topic{
+		"the same": then,
+		"less":     {"invoice": {}},
+		"no one's": {"order": {partitions: 3}, "other": {partitions: 2}, "fresh": {partitions: 7}},
+	} {
+		require.False(t, outgrown(seen, now), want)
+	}
+	require.True(t, outgrown(seen, map[string]topic{"order": {partitions: 3}, "invoice": {partitions: 1}}), "only b wants it")
+	require.True(t, outgrown(seen, map[string]topic{"order": {partitions: 4}}), "it has grown")
+	require.False(t, outgrown(nil, then), "another one leads")
+}
+
+// A generation that this member does not lead is another one's to look after.
+func TestOnlyTheLeaderLooks(t *testing.T) {
+	m := &member{}
+	m.shares(map[string]int{"order": 0})
+	require.Nil(t, m.leads(), "the generation has not begun")
+}
