@@ -170,8 +170,18 @@ func (e *epoch) adopt(s *source) {
 		case <-e.life.Done():
 			return
 		}
-		e.swap(s, s.successor(e))
+		e.swap(s, s.successor(e, e.retried(s)))
 	})
+}
+
+// retried are the deliveries of a source that was given back, of which the ledger knows attempts by now.
+func (e *epoch) retried(s *source) map[int64]bool {
+	known, err := e.member.transport.ledger.tried(e.life, e.member.group.Name)
+	if err != nil {
+		e.member.transport.logger().Warn("kafkabus: the ledger of attempts cannot be read: they are counted anew", "group", e.member.group.Name, "error", err)
+		return s.tried
+	}
+	return known[s.place]
 }
 
 // replace ends a source whose topic was made anew, or has lost its end: what it has handed out are offsets of a

@@ -10,12 +10,12 @@ import (
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
 
-// successor goes on behind what this one has finished.
-func (s *source) successor(e *epoch) *source {
+// successor goes on behind what this one has finished. Tried is what was tried of the rest.
+func (s *source) successor(e *epoch, tried map[int64]bool) *source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := known{progress{s.progress.end, slices.Clone(s.progress.done)}, s.last, s.handed, s.progress.end}
-	return newSource(e, s.place, k, s.tried)
+	return newSource(e, s.place, k, tried)
 }
 
 // withdraw asks it back.
