@@ -130,10 +130,15 @@ func (l *load) evidence(pleases func(oracle.Report) bool) (e oracle.Evidence, re
 }
 
 // subscriber is what the oracle is told of it. A slow machine may cost leases without any
-// fault, of one window at most.
+// fault, of one window at most. Kafka, where a partition has one process, is held to the order of all
+// of them together.
 func (l *load) subscriber() oracle.Subscriber {
+	order := oracle.EachProcess
+	if l.server.Kind == broker.Kafka {
+		order = oracle.Everywhere
+	}
 	return oracle.Subscriber{
-		Name: loadGroup + "." + loadName, Events: []string{"#"}, Order: oracle.EachProcess,
+		Name: loadGroup + "." + loadName, Events: []string{"#"}, Order: order,
 		Repeats: l.inFlight + loadWindow, Needs: l.options.needs, Foreign: l.foreign,
 	}
 }
