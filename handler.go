@@ -76,10 +76,10 @@ func (h *typedHandler[T]) Handle(ctx context.Context, e DomainEvent) error {
 	if e.Type != h.name {
 		return ErrUnknownType
 	}
-	if payload, ok := e.value.(T); ok { // an event is large: no further copy of it on the way
+	if payload, ok := e.Value().(T); ok { // an event is large: no further copy of it on the way
 		return h.call(ctx, Event[T]{DomainEvent: e, Payload: payload})
 	}
-	payload, err := decodePayload[T](e.Type, e.data)
+	payload, err := decodePayload[T](e.Type, e.Data())
 	if err != nil {
 		return err
 	}
