@@ -31,10 +31,7 @@ type DomainEvent struct {
 	Metadata         map[string]string // the application's own headers; keys of [a-z0-9._-]
 	Extensions       map[string]string // CloudEvents extension attributes that have no field here; keys of [a-z0-9]
 
-	value   any
-	data    []byte
-	checked string // content type that data is known to keep to
-	err     error
+	*body // what the event tells; nil where there is nothing
 }
 
 // EventTyper is implemented by payload types: it names their event type.
@@ -68,7 +65,8 @@ func New(aggregateID string, payload EventTyper) DomainEvent {
 func Named(eventType, aggregateID string, payload any) DomainEvent {
 	data, err := encodePayload(payload)
 	e := NewRaw(eventType, aggregateID, contentTypeJSON, data)
-	e.value, e.SchemaVersion, e.checked = payload, 1, contentTypeJSON
+	e.SchemaVersion = 1
+	e.value, e.checked = payload, contentTypeJSON
 	if err != nil {
 		e.err = err
 	}
@@ -86,23 +84,13 @@ func NewRaw(eventType, aggregateID, contentType string, data []byte) DomainEvent
 		AggregateID:   aggregateID,
 		Time:          time.Now().UTC(),
 		ContentType:   contentType,
-		data:          data,
+		body:          &body{data: data},
 	}
 }
 
-// Data returns the payload's bytes as they travel. They must not be changed.
-func (e DomainEvent) Data() []byte { return e.data }
-
-// Value returns the payload as it was given to New or Named, or nil when the
-// event came as bytes. It must not be changed.
-func (e DomainEvent) Value() any { return e.value }
-
-// Err returns what New found wrong with the payload; Publish returns it too.
-func (e DomainEvent) Err() error { return e.err }
-
 // WithData returns a copy whose payload is data, as bytes of the content type.
 func (e DomainEvent) WithData(contentType string, data []byte) DomainEvent {
-	e.value, e.data, e.ContentType, e.checked, e.err = nil, data, contentType, "", nil
+	e.ContentType, e.body = contentType, &body{data: data}
 	return e
 }
 

@@ -73,17 +73,24 @@ type typedHandler[T EventTyper] struct {
 }
 
 func (h *typedHandler[T]) Handle(ctx context.Context, e DomainEvent) error {
+	return h.HandleShared(ctx, &e, scope.Engine{})
+}
+
+// HandleShared is Handle without a copy of the event, which is large: it is for the
+// engine alone.
+func (h *typedHandler[T]) HandleShared(ctx context.Context, e *DomainEvent, _ scope.Engine) (err error) {
 	if e.Type != h.name {
 		return ErrUnknownType
 	}
-	if payload, ok := e.value.(T); ok { // an event is large: no further copy of it on the way
-		return h.call(ctx, Event[T]{DomainEvent: e, Payload: payload})
+	var typed Event[T] // filled in place: each further copy would be felt
+	var known bool
+	if typed.Payload, known = e.Value().(T); !known {
+		if typed.Payload, err = decodePayload[T](e.Type, e.Data()); err != nil {
+			return err
+		}
 	}
-	payload, err := decodePayload[T](e.Type, e.data)
-	if err != nil {
-		return err
-	}
-	return h.call(ctx, Event[T]{DomainEvent: e, Payload: payload})
+	typed.DomainEvent = *e
+	return h.call(ctx, typed)
 }
 
 func (h *typedHandler[T]) PayloadTypes() map[string]reflect.Type {

@@ -124,14 +124,14 @@ func (u *utf8Search) inText(v reflect.Value) bool {
 // checkPayload refuses bytes that a receiver could not read by their content
 // type (https://github.com/cloudevents/spec, version 1.0.2, section 3.1).
 func (e *DomainEvent) checkPayload() error {
-	if e.ContentType == "" || e.ContentType == e.checked {
+	if e.ContentType == "" || e.keepsTo(e.ContentType) {
 		return nil
 	}
 	if media.IsCloudEvents(e.ContentType) {
 		return invalid("content_type", "must be that of the payload: one of CloudEvents marks a whole event", excerpt.Of(e.ContentType))
 	}
-	if len(e.data) > 0 && media.IsJSON(e.ContentType) {
-		return checkJSON(e.data)
+	if len(e.Data()) > 0 && media.IsJSON(e.ContentType) {
+		return checkJSON(e.Data())
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ const (
 // [ValidationError]. Publish calls it before anything is sent. The rules are
 // those of docs/events.md.
 func (e *DomainEvent) Validate() error {
-	if e.err == nil && e.plainlyValid() && e.checkPayload() == nil {
+	if e.Err() == nil && e.plainlyValid() && e.checkPayload() == nil {
 		return nil
 	}
 	return e.explain()
@@ -45,8 +45,8 @@ func (e *DomainEvent) plainlyValid() bool {
 
 func (e *DomainEvent) explain() error {
 	var errs []error
-	if e.err != nil {
-		errs = append(errs, e.err)
+	if err := e.Err(); err != nil {
+		errs = append(errs, err)
 	} else if err := e.checkPayload(); err != nil {
 		errs = append(errs, err)
 	}

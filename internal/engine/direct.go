@@ -24,7 +24,8 @@ type Direct struct {
 	number    atomic.Uint64 // of the last letter
 	traffic   traffic
 	draining  atomic.Bool
-	started   bool // guarded by mu
+	spare     sync.Pool // of events
+	started   bool      // guarded by mu
 }
 
 // Manner says how a Direct bus runs its handlers.
@@ -68,24 +69,35 @@ func (d *Direct) Publish(ctx context.Context, events ...eventbus.DomainEvent) er
 	if len(events) > 1 || d.backlog != nil || d.manner.Encode {
 		return d.publishAll(ctx, slices.Clone(events))
 	}
-	e := events[0] // on the stack: nobody refers to it later
+	e := d.shared()
+	*e = events[0]
 	var known binding
 	a := d.directory.Load().types[e.Type]
 	if a != nil {
 		known = a.known
 	}
-	if err := d.complete(&e, &known); err != nil {
-		return d.refuseAll([]eventbus.DomainEvent{e}, map[int]error{0: err})
+	if err := d.complete(e, &known); err != nil {
+		return d.refuseAll([]eventbus.DomainEvent{*e}, map[int]error{0: err})
 	}
 	if a == nil {
 		a = d.learn(e.Type, known)
 	}
 	d.counts.published.Add(1)
-	d.dispatch(ctx, &e, a.to)
+	d.dispatch(ctx, e, a.to)
 	if tell := d.options.Observer.Published; tell != nil {
-		tell(eventbus.Published{Event: e})
+		tell(eventbus.Published{Event: *e})
 	}
+	d.spare.Put(e) // a handler that ends the goroutine keeps its own
 	return nil
+}
+
+// shared returns a place for an event that the handlers are shown. It is used again, as
+// none of them keeps it.
+func (d *Direct) shared() *eventbus.DomainEvent {
+	if e, ok := d.spare.Get().(*eventbus.DomainEvent); ok {
+		return e
+	}
+	return new(eventbus.DomainEvent)
 }
 
 // publishAll publishes events one after the other. One without room refuses those

@@ -27,7 +27,7 @@ func (d *Direct) subscribe(ctx context.Context, sub eventbus.Subscriber) (*recip
 	if err := errors.Join(sub.Validate(d.options), err, ctx.Err()); err != nil {
 		return nil, err
 	}
-	r := &recipient{bus: d, sub: sub, group: sub.Group + "." + sub.Name, handler: handler, timeout: asked, done: make(chan struct{})}
+	r := &recipient{bus: d, sub: sub, group: sub.Group + "." + sub.Name, handle: invoker(handler), timeout: asked, done: make(chan struct{})}
 	for _, p := range sub.Events {
 		r.patterns = append(r.patterns, eventbus.Pattern(p))
 	}

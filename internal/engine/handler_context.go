@@ -79,7 +79,7 @@ func (r *recipient) callUnder(ctx context.Context, e *eventbus.DomainEvent, from
 		h.over.Store(true)
 		cancel(errReturned)
 	}()
-	return readable(r.handler.Handle(h, *e))
+	return readable(r.handle(h, e))
 }
 
 // handlingIn returns the running handler of this bus that ctx belongs to, or nil.

@@ -20,8 +20,8 @@ type recipient struct {
 	sub      eventbus.Subscriber
 	group    string
 	patterns []eventbus.Pattern
-	handler  eventbus.Handler // with the middleware around it
-	timeout  time.Duration    // that was asked for; 0: none
+	handle   invoke        // with the middleware around it
+	timeout  time.Duration // that was asked for; 0: none
 	done     chan struct{}
 	once     sync.Once
 
@@ -170,7 +170,7 @@ func (r *recipient) call(ctx context.Context, e *eventbus.DomainEvent, from prov
 	if r.timeout > 0 || r.bus.backlog != nil {
 		return r.callUnder(ctx, e, from)
 	}
-	return readable(r.handler.Handle(ctx, *e))
+	return readable(r.handle(ctx, e))
 }
 
 // settle tells how a handler call ended, and makes a letter of what it failed.

@@ -30,3 +30,7 @@ func Handling(ctx context.Context) bool {
 	}
 	return false
 }
+
+// Engine is a parameter of methods that are the engine's alone to call: nobody outside
+// this module can declare one of them by chance.
+type Engine struct{}
