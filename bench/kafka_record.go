@@ -104,4 +104,3 @@ func whole(b kafka.Bytes) ([]byte, error) {
 	_, err := io.ReadFull(b, out)
 	return out, err
 }
-
