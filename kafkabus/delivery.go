@@ -2,6 +2,7 @@ package kafkabus
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-28af575d/eventbus/internal/engine"
@@ -11,18 +12,20 @@ import (
 // delivery makes one of a record.
 func (s *source) delivery(r *record) *engine.Delivery {
 	d := &engine.Delivery{Receipt: engine.Receipt{N: uint64(r.offset)}}
-	d.Body, d.Key = r.value, string(r.key)
+	d.Body = r.value
 	d.To.Topic, d.To.Group = s.eventTopic, s.ownGroup
 	d.Header = make([]wire.Field, 0, len(r.header))
 	size := 0
 	for i := range r.header {
 		size += len(r.header[i].Value)
 	}
-	text := make([]byte, 0, size)
+	var text strings.Builder
+	text.Grow(size)
 	for i := range r.header {
-		text = append(text, r.header[i].Value...)
+		text.Write(r.header[i].Value)
 	}
-	values := string(text) // all in one piece
+	values := text.String() // all in one piece
+	keyed := false
 	for i := range r.header {
 		h := &r.header[i]
 		value := values[:len(h.Value)]
@@ -36,10 +39,13 @@ func (s *source) delivery(r *record) *engine.Delivery {
 			case "ce_type":
 				d.Type = value
 			case "ce_subject":
-				d.Key = value
+				d.Key, keyed = value, true
 			}
 			d.Header = append(d.Header, wire.Field{Name: h.Key, Value: value})
 		}
+	}
+	if !keyed {
+		d.Key = string(r.key)
 	}
 	d.Origin = engine.Origin{Topic: s.place.topic, Shard: uint32(s.place.partition), N: uint64(r.offset)}
 	if r.offset < s.opened || s.tried[r.offset] {

@@ -1,6 +1,7 @@
 package kafkabus
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -109,10 +110,27 @@ func said(code int16, text string) error {
 	return kafka.Error(code)
 }
 
-// writing hands kafka-go the records of a portion.
+// writing hands kafka-go the records of a portion, which it reads one after the other: what it is handed
+// is valid until the next.
 type writing struct {
-	records []record
-	next    int
+	records    []record
+	next       int
+	record     kafka.Record
+	key, value text
+}
+
+// text is what kafka.NewBytes makes, without memory of its own each time.
+type text struct{ bytes.Reader }
+
+func (*text) Close() error { return nil }
+
+// of returns the bytes, and nil for nil.
+func (t *text) of(b []byte) kafka.Bytes {
+	if b == nil {
+		return nil
+	}
+	t.Reset(b)
+	return t
 }
 
 func (w *writing) ReadRecord() (*kafka.Record, error) {
@@ -121,7 +139,8 @@ func (w *writing) ReadRecord() (*kafka.Record, error) {
 	}
 	r := &w.records[w.next]
 	w.next++
-	return &kafka.Record{Time: r.time, Key: kafka.NewBytes(r.key), Value: kafka.NewBytes(r.value), Headers: r.header}, nil
+	w.record = kafka.Record{Time: r.time, Key: w.key.of(r.key), Value: w.value.of(r.value), Headers: r.header}
+	return &w.record, nil
 }
 
 // append stores records in a topic of one partition.

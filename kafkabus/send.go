@@ -4,23 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/engine"
-)
-
-// Headers of ours beside the facts of delivery.
-const (
-	// topicHeader is the topic of a message that is for one group.
-	topicHeader = "eventbus-topic"
-	// dueHeader is the earliest time of a retry, in ms since 1970.
-	dueHeader = "eventbus-due"
 )
 
 // Send stores the messages, those of one broker's partitions in one request, unless they are large.
@@ -73,10 +63,14 @@ func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message
 	s := &sending{transport: t, failed: map[place]bool{}, errs: make([]error, len(ms))}
 	open := map[place]*parcel{}
 	count := map[place]int{}
-	now := time.Now()
+	made := newMaking(ms, time.Now())
+	var to engine.Address
+	var at place
 	for i := range ms {
 		m := &ms[i]
-		at := place{topic: t.target(m.To)}
+		if i == 0 || m.To != to {
+			to, at.topic = m.To, t.target(m.To)
+		}
 		route := p.topics[at.topic]
 		if err := wrong[at.topic]; err != nil {
 			s.errs[i] = notSent(typed(err))
@@ -87,10 +81,10 @@ func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message
 			continue
 		}
 		at.partition = t.routes.partition(route, []byte(m.Key))
-		r, size := t.record(m, now)
+		r, size := made.record(m)
 		x := open[at]
 		if x == nil || x.bytes+size > parcelBytes {
-			x = &parcel{portion: portion{topic: at.topic, partition: at.partition}}
+			x = newParcel(at, len(ms)/len(route.leaders))
 			open[at] = x
 			n := count[at]
 			count[at]++
@@ -103,6 +97,14 @@ func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message
 		x.records, x.index, x.bytes = append(x.records, r), append(x.index, i), x.bytes+size
 	}
 	return s
+}
+
+// newParcel has room for about so many records.
+func newParcel(at place, about int) *parcel {
+	about += about/2 + 1
+	return &parcel{
+		portion: portion{topic: at.topic, partition: at.partition, records: make([]record, 0, about)}, index: make([]int, 0, about),
+	}
 }
 
 // send sends a round, to all leaders at once.
@@ -204,39 +206,3 @@ func (s *sending) outcomes() []error {
 	}
 	return nil
 }
-
-// overhead is what Kafka adds to a record and to a header, at most.
-const overhead = 32
-
-// record is a message as it stands in a topic, and about how large it is. The message's memory is used
-// again, but for its body.
-func (t *transport) record(m *engine.Message, now time.Time) (record, int) {
-	r := record{time: now, value: m.Body, header: make([]protocol.Header, 0, len(m.Header)+2)}
-	size := len(m.Key) + overhead
-	for i := range m.Header {
-		size += len(m.Header[i].Name) + len(m.Header[i].Value) + overhead
-	}
-	text := make([]byte, 0, size)
-	keep := func(s string) []byte {
-		from := len(text)
-		text = append(text, s...)
-		return text[from:len(text):len(text)]
-	}
-	if m.Key != "" {
-		r.key = keep(m.Key)
-	}
-	for i := range m.Header {
-		r.header = append(r.header, protocol.Header{Key: m.Header[i].Name, Value: keep(m.Header[i].Value)})
-	}
-	if m.IsMove() {
-		r.header = append(r.header, protocol.Header{Key: topicHeader, Value: []byte(m.To.Topic)})
-		if !m.NotBefore.IsZero() {
-			due := strconv.FormatInt(ceilMilli(m.NotBefore), 10)
-			r.header = append(r.header, protocol.Header{Key: dueHeader, Value: []byte(due)})
-		}
-	}
-	return r, size + len(m.Body)
-}
-
-// ceilMilli is never before the time.
-func ceilMilli(at time.Time) int64 { return at.Add(time.Millisecond - 1).UnixMilli() }

@@ -191,6 +191,9 @@ func (s *source) take(most int) (out []handout, due time.Time, err error) {
 		return nil, due, err
 	}
 	now := s.member.transport.now()
+	if n := min(most, len(s.stored)+s.waiting.len()); n > 0 {
+		out = make([]handout, 0, n)
+	}
 	for len(out) < most && s.waiting.len() > 0 && !s.waiting.first().After(now) {
 		r := s.waiting.pop()
 		out = append(out, s.hand(&r))
