@@ -24,8 +24,8 @@ func hurt() []broker.Kind {
 	return broker.Kinds()
 }
 
-// onEach runs a test on each of them.
-func onEach(t *testing.T, f func(t *testing.T, k broker.Kind)) { onKinds(t, durable, f) }
+// onEach runs a test on every backend that has a broker.
+func onEach(t *testing.T, f func(t *testing.T, k broker.Kind)) { onKinds(t, broker.Kinds(), f) }
 
 func onKinds(t *testing.T, kinds []broker.Kind, f func(t *testing.T, k broker.Kind)) {
 	for _, k := range kinds {
@@ -41,16 +41,21 @@ type foreign struct {
 	*testing.T
 	redis  *redis.Client
 	rabbit *amqp.Channel
+	kafka  *kafkaProducer
 }
 
 func newForeign(t *testing.T, s broker.Server) *foreign {
 	t.Helper()
 	f := &foreign{T: t}
-	if s.Kind == broker.Redis {
+	switch s.Kind {
+	case broker.Redis:
 		var err error
 		f.redis, err = redisClient(s, nil)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, f.redis.Close()) })
+		return f
+	case broker.Kafka:
+		f.kafka = newKafkaProducer(t, s)
 		return f
 	}
 	c, err := amqp.DialConfig(s.URL, amqp.Config{})
@@ -73,6 +78,10 @@ func (f *foreign) event(attributes map[string]string, data []byte) {
 			values = append(values, "data", data)
 		}
 		f.entry(values)
+		return
+	}
+	if f.kafka != nil {
+		f.kafka.event(attributes, data)
 		return
 	}
 	p := amqp.Publishing{Headers: amqp.Table{}, Body: data}

@@ -27,6 +27,9 @@ func TestForeignGiants(t *testing.T) {
 func foreignGiants(t *testing.T, k broker.Kind) {
 	b := broker.Start(t, k, broker.Options{})
 	f := newForeign(t, b.Server)
+	if k == broker.Kafka {
+		f.kafka.takes(giantSize(k) + 1<<20)
+	}
 	l := newLoad(t, b.Server, loadOptions{events: 500, pace: 20 * time.Millisecond, lease: 5 * time.Second})
 	l.serve()
 	l.serve()
@@ -36,10 +39,13 @@ func foreignGiants(t *testing.T, k broker.Kind) {
 	good[0] = 255
 	l.foreignEvent(f, "refused", refused)
 	l.foreignEvent(f, "good", good)
-	if k == broker.Redis {
+	switch k {
+	case broker.Redis:
 		f.entry([]any{"data", good})
-	} else {
+	case broker.RabbitMQ:
 		f.message(amqp.Publishing{Body: good})
+	case broker.Kafka:
+		f.kafka.record(kafkaRecord{value: good})
 	}
 	l.foreign++
 	require.NoError(t, l.judge().Err())

@@ -71,6 +71,9 @@ func (f *foreign) poison(round int) (texts []string) {
 		}
 		return texts
 	}
+	if f.kafka != nil {
+		return f.kafka.poison()
+	}
 	for _, p := range rabbitPoison {
 		p.Headers = maps.Clone(p.Headers)
 		if p.Headers == nil {
@@ -151,7 +154,7 @@ func messageText(t *testing.T, p amqp.Publishing) string {
 		}
 		header[name] = text
 	}
-	return fmt.Sprintf("%q %q", header, p.Body)
+	return keptText(header, p.Body)
 }
 
 // entryText is all that an entry says: the headers are attributes where they can be told apart,
@@ -171,7 +174,7 @@ func entryText(fields []string) string {
 			header["field "+fields[i]] = fields[i+1]
 		}
 	}
-	return fmt.Sprintf("%q %q", header, body)
+	return keptText(header, []byte(body))
 }
 
 // letterText is what a letter has kept of an entry.
@@ -188,10 +191,19 @@ func letterText(t *testing.T, l *dlq.Letter) string {
 			name, value = "field "+string(plain), string(text)
 		} else if plain, ok := strings.CutPrefix(name, "redis-field-"); ok {
 			name = "field " + plain
-		} else if name == "content-type" {
-			name = "ce_datacontenttype"
 		}
-		header[name] = value
+		header[letterName(name)] += value // a name may come twice
 	}
-	return fmt.Sprintf("%q %q", header, l.Body)
+	return keptText(header, l.Body)
+}
+
+func letterName(name string) string {
+	if name == "content-type" {
+		return "ce_datacontenttype"
+	}
+	return name
+}
+
+func keptText(header map[string]string, body []byte) string {
+	return fmt.Sprintf("%q %q", header, body)
 }

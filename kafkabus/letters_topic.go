@@ -9,22 +9,19 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// letterBytes is how large a letter can be: more than an event that brokers take by default, with
-// what is said of its failure.
-const letterBytes = 8 << 20
-
 // config is how a topic of letters is made. Its times are the broker's, by which leases end. Segments
-// are small, since only those that are full or old are compacted.
+// are small, since only those that are full or old are compacted. No letter is larger than one.
 func (s *letterStore) config(name string) kafka.TopicConfig {
 	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	c := kafka.TopicConfig{Topic: name, NumPartitions: 1, ReplicationFactor: s.client.options.Topics.Replication}
 	if c.ReplicationFactor == 0 {
 		c.ReplicationFactor = -1 // what the cluster does
 	}
+	bytes := strconv.Itoa(s.client.options.keptBytes())
 	for _, x := range [][2]string{
 		{"cleanup.policy", "compact"}, {"message.timestamp.type", "LogAppendTime"},
 		{"min.compaction.lag.ms", ms(s.bounds.lag)}, {"max.compaction.lag.ms", ms(s.bounds.lag + s.bounds.retain)},
-		{"delete.retention.ms", ms(s.bounds.retain)}, {"segment.bytes", strconv.Itoa(32 << 20)}, {"max.message.bytes", strconv.Itoa(letterBytes)},
+		{"delete.retention.ms", ms(s.bounds.retain)}, {"segment.bytes", bytes}, {"max.message.bytes", bytes},
 	} {
 		c.ConfigEntries = append(c.ConfigEntries, kafka.ConfigEntry{ConfigName: x[0], ConfigValue: x[1]})
 	}

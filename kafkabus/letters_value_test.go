@@ -90,7 +90,7 @@ func TestLettersRefuse(t *testing.T) {
 	require.Empty(t, b.list(s, dlq.Filter{Group: "shop", Subscriber: strings.Repeat("a", 255)}, 1))
 	require.Empty(t, b.list(s, dlq.Filter{Group: "shop\x00", Subscriber: "mailer"}, 1))
 	huge := lettertwins.Letter(5)
-	huge.Body = make([]byte, letterBytes)
+	huge.Body = make([]byte, s.client.options.keptBytes())
 	err = s.Put(t.Context(), huge)
 	require.ErrorIs(t, err, eventbus.ErrTooLarge)
 	require.ErrorContains(t, err, `kafkabus: store letter "000005" of shop.mailer: `)

@@ -15,6 +15,10 @@ import (
 // room is what a record may be larger than an event: what the bus writes beside it.
 const room = 256 << 10
 
+// keptBytes is how large what is for one group can be, letters, retries and replays. Others publish what is larger than
+// any event of the bus, where a topic takes it; what has no place here when it fails would hold its partition up.
+func (o *Options) keptBytes() int { return max(32<<20, o.Options.WithDefaults().MaxBytes+4*room) }
+
 // eventsConfig is how a topic of events is made.
 func (t *transport) eventsConfig(name string) kafka.TopicConfig {
 	o := t.options.Topics
@@ -32,14 +36,15 @@ func (t *transport) eventsConfig(name string) kafka.TopicConfig {
 }
 
 // retriesConfig is how the topic of what is for one group is made. What waits there is kept for longer
-// than anything may wait.
+// than anything may wait, and may be large.
 func (t *transport) retriesConfig(name string) kafka.TopicConfig {
 	c := t.eventsConfig(name)
 	kept := max(t.options.Topics.Retention, retriesKept).Milliseconds()
 	if t.options.Topics.Retention < 0 {
 		kept = -1
 	}
-	c.ConfigEntries = append(c.ConfigEntries[:2:2], retention(kept))
+	c.ConfigEntries = append(c.ConfigEntries[:1:1], retention(kept),
+		kafka.ConfigEntry{ConfigName: "max.message.bytes", ConfigValue: strconv.Itoa(t.options.keptBytes())})
 	return c
 }
 
