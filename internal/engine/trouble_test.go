@@ -133,6 +133,27 @@ func (g *gauging) Gauge(context.Context) (Gauges, error) {
 	return Gauges{Waiting: map[string]int{"default.mailer": 42}, BeyondBound: 7}, g.err
 }
 
+// A server that goes away, comes back, and does not let us in: both are said, whatever the port.
+func TestANoticeWithAnotherCauseIsNotLeftOut(t *testing.T) {
+	virtual(t, settings{}, func(r *rig) {
+		r.on(failing(newJournal(), nil, nil))
+		m := r.member("mailer")
+		for port := range 8 { // a second apart
+			cause := context.DeadlineExceeded
+			if port >= 4 {
+				cause = errBoom
+			}
+			m.errs <- fmt.Errorf("port %d: %w: %w", port, eventbus.ErrRefused, cause)
+			pass(time.Second)
+		}
+		lines := strings.Split(strings.TrimSpace(r.log.String()), "\n")
+		require.Len(r, lines, 2, r.log.String())
+		require.Contains(r, lines[0], "port 0")
+		require.Contains(r, lines[1], "port 4")
+		require.Contains(r, lines[1], "omitted=3")
+	})
+}
+
 func TestNoticesAreFewAndHoldNoPayload(t *testing.T) {
 	virtual(t, settings{options: eventbus.Options{DeadLetters: eventbus.DropLetters}}, func(r *rig) {
 		_, source := r.on(failing(newJournal(), nil, nil))
