@@ -83,12 +83,9 @@ func (f *kafkaFranz) Subscribe(handle func(i int)) error {
 }
 
 func (f *kafkaFranz) read(in *kgo.Client, handle func(i int)) error {
-	for {
+	for f.life.Err() == nil {
 		got := in.PollFetches(f.life)
-		if f.life.Err() != nil {
-			return nil
-		}
-		if err := got.Err(); err != nil {
+		if err := got.Err(); err != nil && !errors.Is(err, context.Canceled) {
 			return err
 		}
 		for it := got.RecordIter(); !it.Done(); {
@@ -104,6 +101,7 @@ func (f *kafkaFranz) read(in *kgo.Client, handle func(i int)) error {
 			handle(e.version)
 		}
 	}
+	return nil
 }
 
 func (f *kafkaFranz) Stop() error {

@@ -117,7 +117,7 @@ var rows = []row{
 const inMemory = 2 * time.Second
 
 func TestFaults(t *testing.T) {
-	for _, k := range hurt() {
+	for _, k := range broker.Kinds() {
 		for _, row := range rows {
 			t.Run(k.String()+"/"+row.name, func(t *testing.T) {
 				t.Parallel()

@@ -12,14 +12,11 @@ import (
 	"github.com/seed-28af575d/eventbus/integration/journal"
 )
 
-// durable are the backends whose rows are run.
-var durable = []broker.Kind{broker.Redis, broker.RabbitMQ}
-
-// hurt are the backends that faults under load are tried on. Of Kafka, which is not finished, the long form
-// alone: on a slow line, and where credentials change, it is not within its times in every run yet.
-func hurt() []broker.Kind {
+// trusting are the backends whose credentials change under load. Of Kafka the long form alone: in one run of
+// ten a group whose credentials came back is not handed anything any more, for a reason that is not known.
+func trusting() []broker.Kind {
 	if testing.Short() {
-		return durable
+		return []broker.Kind{broker.Redis, broker.RabbitMQ}
 	}
 	return broker.Kinds()
 }

@@ -26,11 +26,6 @@ type kafkaRecord struct {
 	headers    []protocol.Header
 }
 
-const (
-	loadTopic      = loadPrefix + ".order"
-	loadPartitions = 6 // see openBus
-)
-
 func newKafkaProducer(t *testing.T, s broker.Server) *kafkaProducer {
 	transport := &kafka.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)

@@ -89,7 +89,7 @@ func cause(attrs []slog.Attr) (text string) {
 
 // inner is what an error wraps, of several the last.
 func inner(err error) error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // one step
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		if all := several.Unwrap(); len(all) > 0 {
 			return all[len(all)-1]
 		}
