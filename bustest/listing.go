@@ -39,7 +39,7 @@ var listing = []test{
 			before := w.dead.list(dlq.Filter{})
 			for range 3 {
 				for i, l := range w.dead.list(dlq.Filter{}) {
-					equal(k, "letter", fmt.Sprintf("%+v", l), fmt.Sprintf("%+v", before[i]))
+					equal(k, "letter", l, before[i])
 				}
 				if l, err := w.dead.Get(k.Context(), before[2].ID); err != nil || l.EventID != "a-3" {
 					k.Errorf("get: %s, %v", l.EventID, err)
