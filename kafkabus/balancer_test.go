@@ -29,6 +29,11 @@ func TestALeaderNoticesWhatItDidNotSee(t *testing.T) {
 // A generation that this member does not lead is another one's to look after.
 func TestOnlyTheLeaderLooks(t *testing.T) {
 	m := &member{}
+	grown := map[string]topic{"order": {partitions: 1}}
 	m.shares(map[string]int{"order": 0})
-	require.Nil(t, m.leads(), "the generation has not begun")
+	require.False(t, m.missed(grown), "the generation has not begun")
+	m.enters("a")
+	require.True(t, m.missed(grown))
+	m.enters("b")
+	require.False(t, m.missed(grown), "another one leads")
 }

@@ -176,9 +176,12 @@ func (e *epoch) adopt(s *source) {
 
 // retried are the deliveries of a source that was given back, of which the ledger knows attempts by now.
 func (e *epoch) retried(s *source) map[int64]bool {
-	known, err := e.member.transport.ledger.tried(e.life, e.member.group.Name)
+	m := e.member
+	known, err := m.transport.ledger.tried(e.life, m.group.Name)
 	if err != nil {
-		e.member.transport.logger().Warn("kafkabus: the ledger of attempts cannot be read: they are counted anew", "group", e.member.group.Name, "error", err)
+		if e.life.Err() == nil {
+			m.transport.logger().Warn("kafkabus: the ledger of attempts cannot be read: they are counted anew", "group", m.group.Name, "error", err)
+		}
 		return s.tried
 	}
 	return known[s.place]

@@ -48,16 +48,23 @@ func (m *member) busy() (places []place) {
 	return places
 }
 
-// shares notes what this member, which leads the group, shares out.
+// shares notes what this member, which leads the group, shares out for the generation that comes.
 func (m *member) shares(seen map[string]int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sharing = seen
 }
 
-// leads reports what it has shared out for the generation of now: nothing, if another one leads.
-func (m *member) leads() map[string]int {
+// enters notes that the generation has come, and who the member is in it.
+func (m *member) enters(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.shared
+	m.id, m.shared, m.sharing = id, m.sharing, nil
+}
+
+// missed reports whether there are partitions that this member has not shared out, if it leads the generation of now.
+func (m *member) missed(known map[string]topic) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return outgrown(m.shared, known)
 }

@@ -36,8 +36,8 @@ type member struct {
 	orphans map[place]*source // of the last generation, and still in use
 	err     error             // for Next, once
 	over    bool              // what was wrong is
-	sharing map[string]int    // see shares: for the generation that comes
-	shared  map[string]int    // and for that of now
+	sharing map[string]int    // partitions of each topic, as shared out for the generation that comes
+	shared  map[string]int    // and for that of now; nil: another one leads
 }
 
 func (m *member) groupID() string { return m.transport.names.group(m.group.Name) }
@@ -171,10 +171,7 @@ func (m *member) enter(topics map[string]int) error {
 
 // assigned begins a generation.
 func (m *member) assigned(g *kafka.Generation) error {
-	m.mu.Lock()
-	m.id = g.MemberID
-	m.shared, m.sharing = m.sharing, nil
-	m.mu.Unlock()
+	m.enters(g.MemberID)
 	fresh, err := m.begin(m.life, g)
 	for _, s := range fresh {
 		m.offer(s)
@@ -191,10 +188,9 @@ func (m *member) watch() error {
 	if err != nil || len(topics) == 0 {
 		return err
 	}
-	if m.topics == fmt.Sprint(topics) {
-		if grown, err := m.outgrown(); !grown {
-			return err
-		}
+	known, err := m.transport.client.topics(m.life)
+	if err != nil || m.topics == fmt.Sprint(topics) && !m.missed(known) {
+		return err
 	}
 	if err := m.start(m.life, topics); err != nil {
 		return err
@@ -203,16 +199,6 @@ func (m *member) watch() error {
 		return err
 	}
 	return m.enter(topics)
-}
-
-// outgrown reports whether some partitions were not shared out by this member.
-func (m *member) outgrown() (bool, error) {
-	seen := m.leads()
-	if seen == nil {
-		return false, nil
-	}
-	known, err := m.transport.client.topics(m.life)
-	return err == nil && outgrown(seen, known), err
 }
 
 // exorcise lets the group go on without the member that we were: its coordinator was lost, and the one that
