@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
@@ -27,26 +26,17 @@ func TestForeignGiants(t *testing.T) {
 func foreignGiants(t *testing.T, k broker.Kind) {
 	b := broker.Start(t, k, broker.Options{})
 	f := newForeign(t, b.Server)
-	if k == broker.Kafka {
-		f.kafka.takes(giantSize(k) + 1<<20)
-	}
+	size := giantSize(k)
+	f.takes(size + 1<<20)
 	l := newLoad(t, b.Server, loadOptions{events: 500, pace: 20 * time.Millisecond, lease: 5 * time.Second})
 	l.serve()
 	l.serve()
 	l.publish()
-	size := giantSize(k)
 	refused, good := make([]byte, size), payload(1, size)
 	good[0] = 255
 	l.foreignEvent(f, "refused", refused)
 	l.foreignEvent(f, "good", good)
-	switch k {
-	case broker.Redis:
-		f.entry([]any{"data", good})
-	case broker.RabbitMQ:
-		f.message(amqp.Publishing{Body: good})
-	case broker.Kafka:
-		f.kafka.record(kafkaRecord{value: good})
-	}
+	f.bare(good)
 	l.foreign++
 	require.NoError(t, l.judge().Err())
 	require.Len(t, l.running(), 2)

@@ -15,12 +15,6 @@ import (
 	"github.com/seed-28af575d/eventbus/integration/journal"
 )
 
-// loadTopic is where the load's events are, in loadPartitions.
-const (
-	loadTopic      = loadPrefix + ".order"
-	loadPartitions = 6
-)
-
 // onKafkas is a load on a cluster of three, with replication 3 of which two must be in sync, and two
 // processes that handle it.
 func onKafkas(t *testing.T, o loadOptions) (*cluster.KafkaCluster, *load) {

@@ -13,6 +13,11 @@ import (
 	"github.com/seed-28af575d/eventbus/integration/broker"
 )
 
+const (
+	loadTopic      = loadPrefix + ".order" // where the load's events are
+	loadPartitions = 6                     // of it
+)
+
 // kafkaProducer is another program that publishes on Kafka, to the topic of the load.
 type kafkaProducer struct {
 	*testing.T
@@ -32,7 +37,9 @@ func newKafkaProducer(t *testing.T, s broker.Server) *kafkaProducer {
 	return &kafkaProducer{T: t, client: &kafka.Client{Addr: kafka.TCP(s.Addr), Transport: transport, Timeout: 30 * time.Second}}
 }
 
-// takes makes the topic of the load, in which records may be so large.
+func foreignOnKafka(t *testing.T, s broker.Server) foreign { return newKafkaProducer(t, s) }
+
+// takes makes the topic of the load.
 func (p *kafkaProducer) takes(size int) {
 	p.Helper()
 	made, err := p.client.CreateTopics(p.Context(), &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{
@@ -43,7 +50,6 @@ func (p *kafkaProducer) takes(size int) {
 	require.NoError(p, made.Errors[loadTopic])
 }
 
-// event publishes what is legal.
 func (p *kafkaProducer) event(attributes map[string]string, data []byte) {
 	p.Helper()
 	r := kafkaRecord{value: data}
@@ -52,6 +58,8 @@ func (p *kafkaProducer) event(attributes map[string]string, data []byte) {
 	}
 	p.record(r)
 }
+
+func (p *kafkaProducer) bare(data []byte) { p.record(kafkaRecord{value: data}) }
 
 // record publishes anything, to one partition after the other.
 func (p *kafkaProducer) record(r kafkaRecord) {
@@ -112,8 +120,7 @@ var kafkaPoison = func() map[string]kafkaRecord {
 	}
 }()
 
-// poison publishes one of each, and returns what the letters must have kept of them.
-func (p *kafkaProducer) poison() (texts []string) {
+func (p *kafkaProducer) poison(int) (texts []string) {
 	p.Helper()
 	for _, r := range kafkaPoison {
 		p.record(r)

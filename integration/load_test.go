@@ -53,7 +53,7 @@ func openBus(s broker.Server, o busOptions) (bus eventbus.EventBus, closeClient 
 	case broker.Kafka:
 		brokers, who := kafkaURL(s.URL)
 		bus, err = kafkabus.New(kafkabus.Options{
-			Options: o.Options, Brokers: brokers, SASL: who, Prefix: o.prefix, Topics: kafkabus.Topics{Partitions: 6},
+			Options: o.Options, Brokers: brokers, SASL: who, Prefix: o.prefix, Topics: kafkabus.Topics{Partitions: loadPartitions},
 			Session: kafkaSession, Heartbeat: 250 * time.Millisecond,
 		})
 		return bus, func() error { return nil }, err
