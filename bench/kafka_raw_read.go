@@ -104,12 +104,14 @@ func (x *kafkaReader) take(p *fetch.ResponsePartition) error {
 }
 
 func (x *kafkaReader) one(partition int32, r *kafka.Record) error {
-	body, err := whole(r.Value)
+	body, err := kafka.ReadAll(r.Value)
+	for _, b := range []kafka.Bytes{r.Key, r.Value} { // what it needs of the key is among the headers
+		if b != nil {
+			_ = b.Close()
+		}
+	}
 	if err != nil || r.Offset < x.next[partition] {
 		return err
-	}
-	if r.Key != nil { // what it needs of it is among the headers
-		_ = r.Key.Close()
 	}
 	var e envelope
 	for i := range r.Headers {

@@ -3,7 +3,6 @@ package bench
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -93,14 +92,3 @@ func (e envelope) recorded(s shape, body []byte) (envelope, error) {
 }
 
 var errOther = errors.New("other attributes or another payload")
-
-// whole reads what kafka-go hands out page by page.
-func whole(b kafka.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
-	}
-	defer func() { _ = b.Close() }()
-	out := make([]byte, b.Len())
-	_, err := io.ReadFull(b, out)
-	return out, err
-}

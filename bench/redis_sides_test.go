@@ -10,15 +10,12 @@ import (
 
 // TestRedisSidesHandleEveryLoad runs a little of each benchmark on a real server.
 func TestRedisSidesHandleEveryLoad(t *testing.T) {
-	needRedis(t)
+	needServer(t, redisVariable, errNoRedis)
 	for _, s := range []shape{ordered(256), ordered(1024), permit()} {
 		for name, start := range map[string]load.LogMaker{"raw": s.raw, "raw-json": s.rawJSON, "watermill": s.watermill, "bus": s.bus} {
 			l := load.Load{Events: 500, Keys: load.Aggregates(s.aggregates), Publishers: 16, Subscribers: 2}
 			t.Run(s.name+"/"+name, func(t *testing.T) {
-				for _, measure := range []measureLog{load.Publishing, load.EndToEnd} {
-					sample, err := measure(t.Context(), l, start)
-					require.NoError(t, err)
-					require.Positive(t, sample.Wall)
+				for _, sample := range handlesLittle(t, l, start) {
 					require.Positive(t, sample.Server)
 				}
 				l := l
