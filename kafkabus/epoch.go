@@ -25,6 +25,7 @@ type epoch struct {
 	withdrawn chan struct{} // closed when the generation is about to end
 	hungry    chan struct{} // something is to be fetched
 	wish      chan struct{} // something is to be committed
+	over      chan struct{} // closed at its very end: what is still in use is the member's
 	running   sync.WaitGroup
 	most      atomic.Int32 // bytes of an answer
 
@@ -47,16 +48,18 @@ func newRound() *round { return &round{done: make(chan struct{})} }
 func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, error) {
 	e := &epoch{
 		member: m, as: membership{m.groupID(), int(g.ID), g.MemberID}, withdrawn: make(chan struct{}),
-		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), next: newRound(), asking: map[int32]int{},
+		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), over: make(chan struct{}), next: newRound(), asking: map[int32]int{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.most.Store(mostAnswer)
+	m.await(ctx, e)
 	fresh, err := e.open(ctx, g.Assignments)
 	if err != nil {
 		e.end()
 		e.running.Wait()
 		m.takeBack()
 		e.orphan()
+		close(e.over)
 		g.Start(func(context.Context) {}) // and so ends the generation
 		return nil, err
 	}
@@ -224,6 +227,7 @@ func (e *epoch) finish() {
 	e.running.Wait()
 	e.member.takeBack() // there may be others by now
 	e.orphan()
+	close(e.over)
 }
 
 // orphan leaves the sources that are still in use with the member.

@@ -1,5 +1,10 @@
 package kafkabus
 
+import (
+	"context"
+	"slices"
+)
+
 // What the member has between its goroutine and who handles.
 
 // offer has Next return the source.
@@ -38,14 +43,28 @@ func (m *member) takeOrphans() map[place]*source {
 	return taken
 }
 
-// busy are the partitions that the member works on between two generations.
+// busy are the partitions that the member works on. At the end of a generation only those are left whose handlers outlast
+// the grace, but the group may ask while one is still beginning or ending.
 func (m *member) busy() (places []place) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for p := range m.orphans {
-		places = append(places, p)
+	m.used = slices.DeleteFunc(m.used, (*source).ended)
+	for _, s := range m.used {
+		places = append(places, s.place)
 	}
 	return places
+}
+
+// await waits for the end of the epoch before. kafka-go does so too, but for one whose generation was over before it had
+// begun.
+func (m *member) await(ctx context.Context, next *epoch) {
+	if m.epoch != nil {
+		select {
+		case <-m.epoch.over:
+		case <-ctx.Done():
+		}
+	}
+	m.epoch = next
 }
 
 // shares notes what this member, which leads the group, shares out for the generation that comes.

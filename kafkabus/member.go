@@ -29,10 +29,12 @@ type member struct {
 	consumer *kafka.ConsumerGroup // of the goroutine, until it has ended
 	topics   string               // those it was made with, and their partitions
 	failures int                  // of the goroutine, in a row
+	epoch    *epoch               // that began last
 
 	mu      sync.Mutex
 	id      string            // as the group knows us
 	ready   []*source         // assigned, for Next
+	used    []*source         // that Next has returned, but for those that have ended since
 	orphans map[place]*source // of the last generation, and still in use
 	err     error             // for Next, once
 	over    bool              // what was wrong is
@@ -94,8 +96,10 @@ func (m *member) told() (s engine.Source, told bool, err error) {
 		err, m.err = m.err, nil
 		return nil, true, err
 	case len(m.ready) > 0:
-		s, m.ready, m.over = m.ready[0], m.ready[1:], false
-		return s, true, nil
+		first := m.ready[0]
+		m.ready, m.over = m.ready[1:], false
+		m.used = append(slices.DeleteFunc(m.used, (*source).ended), first)
+		return first, true, nil
 	case m.over:
 		m.over = false
 		return nil, true, nil

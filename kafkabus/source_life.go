@@ -47,13 +47,18 @@ func (s *source) orphan() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epoch = nil
+	return !s.ended()
+}
+
+// ended reports that it was given back, or lost.
+func (s *source) ended() bool {
 	select {
 	case <-s.closed:
-		return false
-	case <-s.lost:
-		return false
-	default:
 		return true
+	case <-s.lost:
+		return true
+	default:
+		return false
 	}
 }
 
