@@ -25,7 +25,7 @@ const password = "geheim"
 // is said at once and everywhere, without the password; the server is not beset; and the bus
 // goes on by itself.
 func TestCredentialsUnderLoad(t *testing.T) {
-	onKinds(t, trusting(), func(t *testing.T, k broker.Kind) {
+	onKinds(t, broker.Kinds(), func(t *testing.T, k broker.Kind) {
 		for name, change := range map[string]func(u user){
 			"Revoked": user.revoke,
 			"Rotated": func(u user) { u.setPassword("anders") },

@@ -9,15 +9,6 @@ import (
 	"github.com/seed-28af575d/eventbus/integration/journal"
 )
 
-// trusting are the backends whose credentials change under load. Of Kafka the long form alone: in one run of
-// ten a group whose credentials came back is not handed anything any more, for a reason that is not known.
-func trusting() []broker.Kind {
-	if testing.Short() {
-		return []broker.Kind{broker.Redis, broker.RabbitMQ}
-	}
-	return broker.Kinds()
-}
-
 // onEach runs a test on every backend that has a broker.
 func onEach(t *testing.T, f func(t *testing.T, k broker.Kind)) { onKinds(t, broker.Kinds(), f) }
 

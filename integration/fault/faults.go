@@ -54,7 +54,13 @@ func (p *Proxy) Freeze() {
 // does not arrive, and be it the rest of the same request. An empty match is that of
 // whatever is sent next.
 func (p *Proxy) SwallowReply(match string, then Then) <-chan struct{} {
-	return p.swallows.add(match, then).done
+	return p.swallows.add(&swallow{match: []byte(match), then: then}).done
+}
+
+// SwallowRequest is like SwallowReply with ThenSilence, but the request does not reach the broker either: at most
+// what came of it in earlier pieces than the end of match. The channel is closed when it has come to the proxy.
+func (p *Proxy) SwallowRequest(match string) <-chan struct{} {
+	return p.swallows.add(&swallow{match: []byte(match), then: ThenSilence, request: true}).done
 }
 
 // Heal removes every fault: what was held back passes, the port listens again,

@@ -20,17 +20,18 @@ const (
 	ThenSilence
 )
 
-// swallow waits for the one request whose reply is to be lost.
+// swallow waits for the one request that is to be lost, or whose reply is.
 type swallow struct {
-	match []byte
-	then  Then
-	done  chan struct{}
+	match   []byte
+	then    Then
+	request bool
+	done    chan struct{}
 }
 
 // claim is a swallow that has found its connection.
 type claim struct {
 	*swallow
-	sent chan struct{} // closed when the bytes that matched were sent to the broker
+	sent chan struct{} // closed when the bytes that matched were sent to the broker, if they are
 }
 
 // swallows are those that wait. Its methods may be called concurrently.
@@ -39,10 +40,10 @@ type swallows struct {
 	wait []*swallow
 }
 
-func (s *swallows) add(match string, then Then) *swallow {
+func (s *swallows) add(w *swallow) *swallow {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &swallow{match: []byte(match), then: then, done: make(chan struct{})}
+	w.done = make(chan struct{})
 	s.wait = append(s.wait, w)
 	return w
 }
@@ -87,6 +88,11 @@ func (l *link) forward(c chunk, write func([]byte) error) error {
 		return write(c.data)
 	}
 	l.claim.Store(found)
+	if found.request {
+		l.silent.Store(true)
+		close(found.done)
+		return nil
+	}
 	err := write(c.data)
 	if err == nil {
 		close(found.sent)

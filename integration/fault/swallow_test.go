@@ -41,6 +41,24 @@ func TestASwallowedReplyThenSilence(t *testing.T) {
 	c.lost()
 }
 
+func TestASwallowedRequest(t *testing.T) {
+	s := serve(t)
+	p := fault.NewProxy(t, fault.Options{Upstream: s.addr})
+	c := connect(t, p)
+	c.echo("GET\n")
+	swallowed := p.SwallowRequest("XADD")
+	c.say("XADD stream\n")
+	within(t, swallowed)
+	c.say("XADD more\n")
+	c.silent(50 * time.Millisecond)
+	require.EqualValues(t, 1, s.lines.Load(), "the request has not reached the broker")
+	other := connect(t, p)
+	other.echo("XADD of another\n")
+	require.NoError(t, c.Close())
+	require.NoError(t, other.Close())
+	none(t, p, s)
+}
+
 func TestAClientMayLeaveASilentConnection(t *testing.T) {
 	s := serve(t)
 	p := fault.NewProxy(t, fault.Options{Upstream: s.addr})
