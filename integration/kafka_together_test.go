@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,25 +15,26 @@ import (
 	"github.com/seed-28af575d/eventbus/kafkabus"
 )
 
-// stall holds up the bus's questions where a group is, from arm until release. (Those of kafka-go itself have version 1.)
+// stall holds up the first request of its kind that a bus makes after arm, until release. (Those of kafka-go itself have
+// version 1.)
 type stall struct {
+	of       protocol.ApiKey
 	armed    atomic.Bool
 	held     chan struct{} // closed when it holds one
-	once     sync.Once
 	released chan struct{}
 }
 
-func newStall() *stall { return &stall{held: make(chan struct{}), released: make(chan struct{})} }
+func newStall(of protocol.ApiKey) *stall {
+	return &stall{of: of, held: make(chan struct{}), released: make(chan struct{})}
+}
 
 func (s *stall) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	return &stalled{c, s}, err
 }
 
-func (s *stall) release() {
-	s.armed.Store(false)
-	close(s.released)
-}
+func (s *stall) arm()     { s.armed.Store(true) }
+func (s *stall) release() { close(s.released) }
 
 type stalled struct {
 	net.Conn
@@ -43,8 +43,8 @@ type stalled struct {
 
 func (c *stalled) Write(b []byte) (int, error) {
 	const key, version = 5, 7 // low bytes, behind the length
-	if c.by.armed.Load() && len(b) > version && b[key] == byte(protocol.OffsetFetch) && b[version] > 1 {
-		c.by.once.Do(func() { close(c.by.held) })
+	if len(b) > version && b[key] == byte(c.by.of) && b[version] > 1 && c.by.armed.CompareAndSwap(true, false) {
+		close(c.by.held)
 		<-c.by.released
 	}
 	return c.Conn.Write(b)
@@ -55,7 +55,7 @@ func (c *stalled) Write(b []byte) (int, error) {
 func TestKafkaMembersComeWhileAnotherBegins(t *testing.T) {
 	t.Parallel()
 	r := newKafkaRig(t)
-	begins := newStall()
+	begins := newStall(protocol.OffsetFetch)
 	var buses []*kafkabus.Bus
 	join := func(h eventbus.Handler, o kafkabus.Options) {
 		o.Grace = 200 * time.Millisecond
@@ -94,7 +94,7 @@ func TestKafkaMembersComeWhileAnotherBegins(t *testing.T) {
 	publish("slow", "slow")
 	<-begun
 
-	begins.armed.Store(true)
+	begins.arm()
 	join(second, kafkabus.Options{})
 	<-begins.held // the first member begins
 	goesOn(second, "with two members")
@@ -124,4 +124,40 @@ func TestKafkaMembersComeWhileAnotherBegins(t *testing.T) {
 		require.NoError(t, bus.Shutdown(soon))
 		cancel()
 	}
+}
+
+// An event whose caller has not waited for the outcome may be stored yet: the next one of its aggregate is not before it.
+func TestKafkaNothingOvertakesWhatNobodyWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := newKafkaRig(t)
+	stores := newStall(protocol.Produce)
+	bus := r.bus(kafkabus.Options{Dial: stores.dial, Topics: kafkabus.Topics{Partitions: 1}})
+	publish := func(ctx context.Context, id string) error {
+		return bus.Publish(ctx, eventbus.NewRaw("order.created", "a", "text/plain", []byte(id)))
+	}
+	require.NoError(t, publish(t.Context(), "first"))
+	stores.arm()
+	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, publish(soon, "second"), eventbus.ErrUnknown)
+	<-stores.held
+	soon, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	err := publish(soon, "third")
+	require.ErrorIs(t, err, eventbus.ErrRefused)
+	require.NotErrorIs(t, err, eventbus.ErrUnknown)
+	fourth := make(chan error, 1)
+	go func() { fourth <- publish(t.Context(), "fourth") }()
+	select {
+	case err := <-fourth:
+		require.Fail(t, "it does not wait", "%v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	stores.release()
+	require.NoError(t, <-fourth)
+	var got []string
+	for _, record := range newKafkaProducer(t, r.at.Server).all(r.at.Prefix + ".order") {
+		got = append(got, string(record.value))
+	}
+	require.Equal(t, []string{"first", "second", "fourth"}, got)
 }

@@ -23,8 +23,10 @@ func (balancer) ProtocolName() string { return "eventbus-1" }
 // busy are partitions by topic.
 type busy map[string][]int
 
-// UserData says what the member works on, and is to keep.
+// UserData says what the member works on, and is to keep. kafka-go asks as it joins the group.
 func (b balancer) UserData() ([]byte, error) {
+	b.member.nominate()
+	b.member.goodbye()
 	all := busy{}
 	for _, p := range b.member.busy() {
 		all[p.topic] = append(all[p.topic], int(p.partition))
@@ -89,6 +91,7 @@ func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMembe
 	wanted := map[string][]string{} // members by topic
 	for i := range members {
 		x := &members[i]
+		x.Topics = slices.Compact(slices.Sorted(slices.Values(x.Topics)))
 		shared[x.ID] = map[string][]int{}
 		for _, name := range x.Topics {
 			wanted[name] = append(wanted[name], x.ID)

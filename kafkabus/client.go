@@ -24,6 +24,7 @@ type client struct {
 	addr      net.Addr
 	end       context.CancelFunc // of what kafka-go does by itself
 	closed    atomic.Bool
+	forsaken  forsaken
 }
 
 // answerTime is how long a broker may take for a request that waits for nothing.

@@ -22,12 +22,14 @@ type epoch struct {
 	as        membership
 	life      context.Context // of requests
 	end       context.CancelFunc
+	renewed   chan struct{} // closed when the group is to be shared out anew
 	withdrawn chan struct{} // closed when the generation is about to end
 	hungry    chan struct{} // something is to be fetched
 	wish      chan struct{} // something is to be committed
 	over      chan struct{} // closed at its very end: what is still in use is the member's
 	running   sync.WaitGroup
 	most      atomic.Int32 // bytes of an answer
+	renewing  sync.Once
 
 	mu      sync.Mutex
 	sources []*source
@@ -47,8 +49,8 @@ func newRound() *round { return &round{done: make(chan struct{})} }
 // begin makes the sources of a generation, and lets it run. It returns those that can be handed out.
 func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, error) {
 	e := &epoch{
-		member: m, as: membership{m.groupID(), int(g.ID), g.MemberID}, withdrawn: make(chan struct{}),
-		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), over: make(chan struct{}), next: newRound(), asking: map[int32]int{},
+		member: m, as: membership{m.groupID(), int(g.ID), g.MemberID}, renewed: make(chan struct{}),
+		withdrawn: make(chan struct{}), hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), over: make(chan struct{}), next: newRound(), asking: map[int32]int{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.most.Store(mostAnswer)
@@ -68,6 +70,7 @@ func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, err
 	g.Start(func(over context.Context) {
 		select {
 		case <-over.Done():
+		case <-e.renewed:
 		case <-e.life.Done():
 		}
 		e.finish()
@@ -196,6 +199,9 @@ func (e *epoch) replace(s *source, first int64) {
 	s.end(fmt.Errorf("%w: the topic was made anew, and is read from its beginning", ErrTrimmed))
 	e.swap(s, newSource(e, s.place, known{progress: progress{end: first}, handed: first, open: first}, nil))
 }
+
+// renew ends the generation, and kafka-go joins the next one.
+func (e *epoch) renew() { e.renewing.Do(func() { close(e.renewed) }) }
 
 // all are the sources of now.
 func (e *epoch) all() []*source {

@@ -50,19 +50,12 @@ func (c *client) write(ctx context.Context, portions []*portion) error {
 			Attributes: compressions[c.options.Compression], Records: &writing{records: p.records},
 		}})
 	}
-	answer, err := c.RoundTrip(ctx, c.addr, request)
+	stored, err := c.store(ctx, portions, request)
 	if err != nil {
 		for _, p := range portions {
 			p.err = err
 		}
 		return err
-	}
-	stored, ok := answer.(*produce.Response)
-	if !ok {
-		for _, p := range portions {
-			p.err = errUntold
-		}
-		return fmt.Errorf("kafkabus: unexpected answer %T", answer)
 	}
 	for _, p := range portions {
 		p.read(stored)
@@ -187,6 +180,9 @@ func (c *client) offsets(ctx context.Context, topic string, asked []kafka.Offset
 			return nil, err
 		}
 		for _, p := range answer.Topics[topic] {
+			if errors.Is(p.Error, kafka.Unknown) { // so kafka-go tells that the connection to a leader broke
+				return nil, fmt.Errorf("a leader has not answered: %w", io.ErrUnexpectedEOF)
+			}
 			if p.Error != nil {
 				return nil, p.Error
 			}

@@ -27,12 +27,16 @@ type member struct {
 	news      chan struct{} // for Next
 
 	consumer *kafka.ConsumerGroup // of the goroutine, until it has ended
-	topics   string               // those it was made with, and their partitions
 	failures int                  // of the goroutine, in a row
 	epoch    *epoch               // that began last
 
 	mu      sync.Mutex
+	wishes  []string          // the topics that it is to have
+	slots   []string          // of the consumer, for those topics; see nominate
+	joined  []string          // those that the group was told of last
 	id      string            // as the group knows us
+	ghosts  []string          // as it knew us, and may still
+	hush    func()            // ends the goodbyes of those
 	ready   []*source         // assigned, for Next
 	used    []*source         // that Next has returned, but for those that have ended since
 	orphans map[place]*source // of the last generation, and still in use
@@ -139,7 +143,7 @@ func (m *member) turn() error {
 	if m.consumer == nil {
 		topics, err := m.wanted(m.life)
 		if err == nil {
-			err = m.enter(topics)
+			err = m.enter(slices.Sorted(maps.Keys(topics)))
 		}
 		return err
 	}
@@ -159,16 +163,23 @@ func (m *member) turn() error {
 }
 
 // enter becomes a member for these topics.
-func (m *member) enter(topics map[string]int) error {
+func (m *member) enter(topics []string) error {
 	t := m.transport
+	if len(topics) == 0 {
+		return missingTopic(t.names.retries(m.group.Name))
+	}
+	m.mu.Lock()
+	m.wishes, m.slots = topics, make([]string, 2*len(topics)+spareSlots)
+	slots := m.slots
+	m.mu.Unlock()
 	c, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: m.groupID(), Brokers: t.options.Brokers, Dialer: t.client.dialer, Topics: slices.Sorted(maps.Keys(topics)),
+		ID: m.groupID(), Brokers: t.options.Brokers, Dialer: t.client.dialer, Topics: slots,
 		GroupBalancers: []kafka.GroupBalancer{balancer{t.client, m}}, HeartbeatInterval: t.options.Heartbeat,
 		SessionTimeout: t.options.Session, RebalanceTimeout: t.options.Session, JoinGroupBackoff: joinRest,
 		StartOffset: kafka.FirstOffset, Timeout: t.options.Session * 2 / 3, // others have our partitions after a session
 	})
 	if err == nil {
-		m.consumer, m.topics = c, fmt.Sprint(topics)
+		m.consumer = c
 	}
 	return err
 }
@@ -183,7 +194,7 @@ func (m *member) assigned(g *kafka.Generation) error {
 	return err
 }
 
-// watch becomes a member anew when there are other topics or partitions, or some that it has not shared out.
+// watch has the group shared out anew when there are other topics, or partitions that this member has not shared out.
 func (m *member) watch() error {
 	if err := m.life.Err(); err != nil {
 		return err
@@ -193,45 +204,26 @@ func (m *member) watch() error {
 		return err
 	}
 	known, err := m.transport.client.topics(m.life)
-	if err != nil || m.topics == fmt.Sprint(topics) && !m.missed(known) {
+	if err != nil {
 		return err
+	}
+	names := slices.Sorted(maps.Keys(topics))
+	others, fits := m.wish(names)
+	if !others && !m.missed(known) {
+		return nil
 	}
 	if err := m.start(m.life, topics); err != nil {
 		return err
 	}
+	if fits {
+		m.renew()
+		return nil
+	}
 	if err := m.consumer.Close(); err != nil {
 		return err
 	}
-	return m.enter(topics)
+	return m.enter(names)
 }
-
-// exorcise lets the group go on without the member that we were: its coordinator was lost, and the one that
-// comes, however late, waits for a sign of life of it for a whole session.
-func (m *member) exorcise() {
-	m.mu.Lock()
-	id := m.id
-	m.id = ""
-	m.mu.Unlock()
-	if id == "" {
-		return
-	}
-	m.running.Go(func() {
-		for rest := ghostRest; m.life.Err() == nil; rest = min(rest*3/2, longestGhostRest) {
-			soon, stop := context.WithTimeout(m.life, time.Second)
-			answer, err := m.transport.client.api.LeaveGroup(soon, &kafka.LeaveGroupRequest{
-				GroupID: m.groupID(), Members: []kafka.LeaveGroupRequestMember{{ID: id}},
-			})
-			stop()
-			if err == nil && (answer.Error == nil || isLost(answer.Error) || kind(answer.Error) != nil) {
-				return
-			}
-			pause(m.life, rest)
-		}
-	})
-}
-
-// ghostRest is between the first two tries to leave; later ones are further apart.
-const ghostRest, longestGhostRest = 200 * time.Millisecond, time.Second
 
 // Close leaves the group, which others share out at once.
 func (m *member) Close(ctx context.Context) error {
@@ -240,7 +232,9 @@ func (m *member) Close(ctx context.Context) error {
 	m.transport.mu.Unlock()
 	ended := make(chan error, 1)
 	m.begins.Do(func() {}) // it is not to begin any more
-	m.leave()
+	m.mu.Lock()
+	m.leave() // after which nothing is begun
+	m.mu.Unlock()
 	go func() { ended <- m.end() }()
 	select {
 	case err := <-ended:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/seed-28af575d/eventbus"
@@ -60,9 +61,11 @@ func (s *subscription) close() {
 	case <-s.overrun: // the time was up, and some handlers do not return
 	}
 	s.loops.Wait()
+	var feeds sync.WaitGroup
 	for _, f := range s.openFeeds() {
-		f.close(s.settling)
+		feeds.Go(func() { f.close(s.settling) }) // at once: there may be hundreds, and the backend may ask a broker for each
 	}
+	feeds.Wait()
 	if err := s.member.Close(s.settling); err != nil && s.settling.Err() == nil {
 		s.bus.notices.warn("a member cannot leave its group in good order", s.group, failure(err))
 	}

@@ -1,0 +1,128 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/kafkabus"
+)
+
+// slowPair are two members of a group, of which the first has a handler that runs until it is let go. Whoever
+// begins the slow event is noted.
+type slowPair struct {
+	*kafkaRig
+	publisher *kafkabus.Bus
+	quick     *handled
+	begun     atomic.Int32
+	letGo     chan struct{}
+	published int
+}
+
+// The first member is behind the proxy.
+func newSlowPair(t *testing.T) *slowPair {
+	p := &slowPair{kafkaRig: newKafkaRig(t), quick: &handled{}, letGo: make(chan struct{})}
+	join := func(o kafkabus.Options) *kafkabus.Bus {
+		o.Grace = 300 * time.Millisecond
+		bus := p.bus(o)
+		_, err := bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"#"}, Handler: eventbus.HandlerFunc(p.handle)})
+		require.NoError(t, err)
+		require.NoError(t, bus.Start(t.Context()))
+		return bus
+	}
+	p.publisher = join(kafkabus.Options{Dial: (&line{through: p.proxy.Addr()}).dial})
+	p.publish("order.created", "slow")
+	require.Eventually(t, func() bool { return p.begun.Load() == 1 }, 20*time.Second, time.Millisecond)
+	p.publisher = join(kafkabus.Options{})
+	return p
+}
+
+func (p *slowPair) handle(ctx context.Context, e eventbus.DomainEvent) error {
+	if e.ID == "slow" {
+		p.begun.Add(1)
+		select {
+		case <-p.letGo:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return p.quick.Handle(ctx, e)
+}
+
+// publish gives each event an aggregate of its own.
+func (p *slowPair) publish(kind, id string) {
+	p.Helper()
+	require.NoError(p, p.publisher.Publish(p.Context(), eventbus.NewRaw(kind, id, "text/plain", []byte("x")).WithID(id)))
+	p.published++
+}
+
+// ends lets the slow handler go, and holds that everything was handled, and begun, once.
+func (p *slowPair) ends() {
+	p.Helper()
+	require.EqualValues(p, 1, p.begun.Load(), "the slow event is begun again beside itself")
+	close(p.letGo)
+	require.Eventually(p, func() bool { return len(p.quick.times()) == p.published }, 30*time.Second, 10*time.Millisecond)
+	require.EqualValues(p, 1, p.begun.Load(), "the slow event is begun again")
+	for id, n := range p.quick.times() {
+		require.Equal(p, 1, n, id)
+	}
+}
+
+// A topic that comes has the group shared out anew, but no member leaves it for that: its running handlers keep
+// their events.
+func TestKafkaNewTopicsLeaveHandlersAlone(t *testing.T) {
+	t.Parallel()
+	p := newSlowPair(t)
+	for i := range 6 {
+		id := fmt.Sprint("one", i)
+		p.publish(fmt.Sprintf("kind%d.created", i), id)
+		require.Eventually(t, func() bool { return p.quick.times()[id] == 1 }, 30*time.Second, time.Millisecond)
+	}
+	p.ends()
+}
+
+// A member that has lost its connections for less than a session keeps what it works on: who it was leaves the group
+// only when it is there again.
+func TestKafkaMemberComesBackToItsHandlers(t *testing.T) {
+	t.Parallel()
+	p := newSlowPair(t)
+	goOn := func(when string) {
+		for i := range 24 {
+			p.publish("order.created", fmt.Sprint(when, i))
+		}
+		require.Eventually(t, func() bool { return len(p.quick.times()) > 0 }, 20*time.Second, time.Millisecond)
+	}
+	goOn("before")
+	p.proxy.Cut()
+	<-time.After(kafkaSession * 2 / 5)
+	p.proxy.Heal()
+	goOn("after")
+	<-time.After(kafkaSession / 2)
+	p.ends()
+}
+
+// A bus that is idle is shut down at once, of however many partitions it is.
+func TestKafkaManyPartitionsAreGivenBackAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newKafkaRig(t)
+	const partitions = 60
+	bus := p.bus(kafkabus.Options{Topics: kafkabus.Topics{Partitions: partitions}, Dial: (&line{through: p.proxy.Addr()}).dial})
+	got := &handled{}
+	_, err := bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"order.#"}, Handler: got})
+	require.NoError(t, err)
+	require.NoError(t, bus.Start(t.Context()))
+	const events = 10 * partitions
+	for i := range events {
+		require.NoError(t, bus.Publish(t.Context(), eventbus.NewRaw("order.created", fmt.Sprint("key", i), "text/plain", []byte("x"))))
+	}
+	require.Eventually(t, func() bool { return len(got.times()) == events }, time.Minute, time.Millisecond)
+	p.proxy.Delay(15*time.Millisecond, 0)
+	soon, cancel := context.WithTimeout(t.Context(), 2*time.Second) // one after the other it took twice as long
+	defer cancel()
+	require.NoError(t, bus.Shutdown(soon))
+}
