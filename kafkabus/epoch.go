@@ -33,8 +33,8 @@ type epoch struct {
 
 	mu      sync.Mutex
 	sources []*source
-	next    *round        // the commit that begins next
-	asking  map[int32]int // fetches under way, by broker
+	next    *round          // the commit that begins next
+	lines   map[int32]*line // by broker
 }
 
 // round is one commit of all sources.
@@ -50,7 +50,7 @@ func newRound() *round { return &round{done: make(chan struct{})} }
 func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, error) {
 	e := &epoch{
 		member: m, as: membership{m.groupID(), int(g.ID), g.MemberID}, renewed: make(chan struct{}),
-		withdrawn: make(chan struct{}), hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), over: make(chan struct{}), next: newRound(), asking: map[int32]int{},
+		withdrawn: make(chan struct{}), hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), over: make(chan struct{}), next: newRound(), lines: map[int32]*line{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.most.Store(mostAnswer)

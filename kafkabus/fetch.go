@@ -11,11 +11,12 @@ import (
 )
 
 const (
-	// fetchWait is how long a broker holds a fetch that finds nothing.
+	// fetchWait is how long a broker holds a fetch that finds nothing, of partitions that had nothing last time.
 	fetchWait = 500 * time.Millisecond
-	// fetchesPerBroker are under way at once: one waits for news, and partitions that were full join
-	// in a second.
-	fetchesPerBroker = 2
+	// glanceWait is how long it holds one of others.
+	glanceWait = 5 * time.Millisecond
+	// waitsPerBroker and glancesPerBroker are under way at once.
+	waitsPerBroker, glancesPerBroker = 2, 2
 	// fetchRest is after a fetch that has failed.
 	fetchRest = 100 * time.Millisecond
 )
@@ -25,10 +26,10 @@ func (e *epoch) fetches() {
 	often := time.NewTicker(fetchRest)
 	defer often.Stop()
 	for turn := 0; ; turn++ {
-		for leader, of := range e.claim(turn) {
+		for _, a := range e.claim(turn) {
 			e.running.Go(func() {
-				e.fetch(leader, of)
-				e.release(leader, of)
+				e.fetch(a)
+				e.release(a)
 			})
 		}
 		select {
@@ -42,14 +43,31 @@ func (e *epoch) fetches() {
 	}
 }
 
-// claim returns what is to be fetched now, by broker, and notes that it is being asked for. The first
-// in turn are others each time, since answers have a limit.
-func (e *epoch) claim(turn int) map[int32][]*source {
+// asking is what is asked of one broker at once.
+type asking struct {
+	leader int32
+	of     []*source
+	wait   time.Duration
+	glance bool
+}
+
+// line is what is under way to a broker.
+type line struct {
+	waits   int       // fetches that may be held for long
+	until   time.Time // all of them
+	glances int
+	since   time.Time // cold sources wait for glances to end
+}
+
+// claim returns what is to be fetched now, and notes that it is being asked for. The first in turn are others each
+// time, since answers have a limit. A source that has more must not stand behind fetches that wait for news
+// of others: those are for cold ones alone, which are held together: all until one moment, and then in one fetch.
+func (e *epoch) claim(turn int) (out []asking) {
 	p, err := e.member.transport.routes.look(e.life)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	out := map[int32][]*source{}
 	now := time.Now()
+	hot, cold := map[int32][]*source{}, map[int32][]*source{}
 	for i := range e.sources {
 		s := e.sources[(i+turn)%len(e.sources)]
 		if err != nil {
@@ -60,42 +78,90 @@ func (e *epoch) claim(turn int) map[int32][]*source {
 		if x := p.topics[s.place.topic]; x != nil && int(s.place.partition) < len(x.leaders) {
 			leader = x.leaders[s.place.partition]
 		}
-		if e.asking[leader] >= fetchesPerBroker || !s.claim(now) {
-			continue
+		switch hungry, isCold := s.appetite(now); {
+		case !hungry:
+		case isCold:
+			cold[leader] = append(cold[leader], s)
+		default:
+			hot[leader] = append(hot[leader], s)
 		}
-		out[leader] = append(out[leader], s)
 	}
-	for leader := range out {
-		e.asking[leader]++
+	ask := func(a asking) {
+		for _, s := range a.of {
+			s.claim()
+		}
+		out = append(out, a)
+	}
+	for leader, of := range cold {
+		l := e.line(leader)
+		left := l.until.Sub(now)
+		switch {
+		case l.waits == 0 && (l.glances == 0 || !l.since.IsZero() && now.Sub(l.since) >= glanceWait):
+			l.waits, l.until, l.since = 1, now.Add(fetchWait), time.Time{}
+			ask(asking{leader: leader, of: of, wait: fetchWait})
+		case l.waits == 0:
+			if l.since.IsZero() {
+				l.since = now
+			}
+		case l.waits < waitsPerBroker && left > glanceWait: // they have come later
+			l.waits++
+			ask(asking{leader: leader, of: of, wait: left})
+		default:
+			hot[leader] = append(hot[leader], of...)
+		}
+	}
+	for leader, of := range hot {
+		if l := e.line(leader); l.glances < glancesPerBroker {
+			l.glances++
+			ask(asking{leader: leader, of: of, wait: glanceWait, glance: true})
+		}
 	}
 	return out
 }
 
-func (s *source) claim(now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.hungry(now) {
-		return false
+// line is that to a broker. The lock is held.
+func (e *epoch) line(leader int32) *line {
+	l := e.lines[leader]
+	if l == nil {
+		l = &line{}
+		e.lines[leader] = l
 	}
-	s.asked = true
-	return true
+	return l
 }
 
-func (e *epoch) release(leader int32, of []*source) {
-	for _, s := range of {
+// appetite reports whether the source is to be fetched for, and whether there was nothing last time.
+func (s *source) appetite(now time.Time) (hungry, cold bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hungry(now), s.cold
+}
+
+func (s *source) claim() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = true
+}
+
+func (e *epoch) release(a asking) {
+	for _, s := range a.of {
 		s.mu.Lock()
 		s.asked = false
 		s.mu.Unlock()
 	}
 	e.mu.Lock()
-	e.asking[leader]--
+	if l := e.line(a.leader); a.glance {
+		l.glances--
+	} else {
+		l.waits--
+	}
 	e.mu.Unlock()
 	wakeUp(e.hungry)
 }
 
 // fetch asks one broker, and feeds the sources.
-func (e *epoch) fetch(leader int32, of []*source) {
-	if leader < 0 {
+func (e *epoch) fetch(a asking) {
+	of := a.of
+	if a.leader < 0 {
 		e.headless(of)
 		return
 	}
@@ -116,7 +182,7 @@ func (e *epoch) fetch(leader int32, of []*source) {
 		x := &topics[i]
 		x.Partitions = append(x.Partitions, wanted(s.place.partition, next))
 	}
-	request := fetching(fetchWait, topics)
+	request := fetching(a.wait, topics)
 	request.MaxBytes = e.most.Load()
 	began := time.Now()
 	answer, err := e.member.transport.client.RoundTrip(ctx, e.member.transport.client.addr, request)
@@ -186,9 +252,13 @@ func (e *epoch) take(s *source, x *fetch.ResponsePartition) error {
 	s.headless = time.Time{}
 	s.mu.Unlock()
 	rs, next, err := taken(x, from)
-	if len(rs) > 0 || next > from {
+	some := len(rs) > 0 || next > from
+	if some {
 		s.feed(rs, next)
 	}
+	s.mu.Lock()
+	s.cold = !some && x.HighWatermark <= from // otherwise others have filled the answer
+	s.mu.Unlock()
 	return err
 }
 

@@ -40,6 +40,7 @@ type source struct {
 	waiting  waiting   // not due yet
 	bytes    int       // of stored
 	asked    bool      // a fetch is under way
+	cold     bool      // the last one has found nothing
 	rests    time.Time // until when nothing is fetched
 	headless time.Time // since when nobody leads the partition
 	err      error     // to be told once
