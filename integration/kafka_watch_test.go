@@ -126,3 +126,40 @@ func TestKafkaManyPartitionsAreGivenBackAtOnce(t *testing.T) {
 	defer cancel()
 	require.NoError(t, bus.Shutdown(soon))
 }
+
+// Who comes is given something to do, also where no handler ends within the grace: a member keeps what it works on, but
+// no more than its share for longer than that.
+func TestKafkaNewMemberIsGivenItsShare(t *testing.T) {
+	t.Parallel()
+	r := newKafkaRig(t)
+	join := func(h *slowHands) *kafkabus.Bus {
+		bus := r.bus(kafkabus.Options{Grace: 100 * time.Millisecond, Topics: kafkabus.Topics{Partitions: 4}})
+		_, err := bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"order.#"}, Concurrency: 100, Handler: h})
+		require.NoError(t, err)
+		require.NoError(t, bus.Start(t.Context()))
+		return bus
+	}
+	first, second := &slowHands{}, &slowHands{}
+	bus := join(first)
+	const events = 400
+	for i := range events {
+		e := eventbus.NewRaw("order.created", fmt.Sprint("key", i%40), "text/plain", []byte("x"))
+		require.NoError(t, bus.Publish(t.Context(), e))
+	}
+	require.Eventually(t, func() bool { return first.begun.Load() >= 40 }, 20*time.Second, time.Millisecond)
+	join(second)
+	require.Eventually(t, func() bool { return second.begun.Load() > 0 }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(first.times())+len(second.times()) == events }, time.Minute, 10*time.Millisecond)
+	require.EqualValues(t, events, first.begun.Load()+second.begun.Load(), "something is begun twice")
+}
+
+// slowHands take their time, not all the same.
+type slowHands struct {
+	handled
+	begun atomic.Int32
+}
+
+func (h *slowHands) Handle(ctx context.Context, e eventbus.DomainEvent) error {
+	<-time.After(time.Second + time.Duration(h.begun.Add(1)%10)*100*time.Millisecond)
+	return h.handled.Handle(ctx, e)
+}

@@ -38,7 +38,7 @@ func (b balancer) UserData() ([]byte, error) {
 }
 
 // AssignGroups leaves partitions with members that work on them, and gives each other one to the member that
-// wants its topic and has the fewest.
+// wants its topic and has the fewest of that, or else of all.
 func (b balancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
 	ctx, cancel := bounded(context.Background())
 	defer cancel()
@@ -83,6 +83,11 @@ func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMembe
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(x, y kafka.GroupMember) int { return cmp.Compare(x.ID, y.ID) })
 	shared, counts, given := kafka.GroupMemberAssignments{}, map[string]int{}, map[place]bool{}
+	fewer := func(topic string) func(x, y string) int { // of the topic, and else of all
+		return func(x, y string) int {
+			return cmp.Or(cmp.Compare(len(shared[x][topic]), len(shared[y][topic])), cmp.Compare(counts[x], counts[y]))
+		}
+	}
 	give := func(id string, p place) {
 		shared[id][p.topic] = append(shared[id][p.topic], int(p.partition))
 		counts[id]++
@@ -115,7 +120,7 @@ func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMembe
 			if given[p] {
 				continue
 			}
-			give(slices.MinFunc(wanted[name], func(x, y string) int { return counts[x] - counts[y] }), p)
+			give(slices.MinFunc(wanted[name], fewer(name)), p)
 		}
 	}
 	return shared

@@ -165,34 +165,6 @@ func (e *epoch) marks(ctx context.Context, topic string, partitions []kafka.Part
 	return out, nil
 }
 
-// adopt goes on with a source of an earlier generation, whose handlers still run; when they have
-// ended, another one takes its place.
-func (e *epoch) adopt(s *source) {
-	e.add(s)
-	s.move(e)
-	e.running.Go(func() {
-		select {
-		case <-s.closed:
-		case <-e.life.Done():
-			return
-		}
-		e.swap(s, s.successor(e, e.retried(s)))
-	})
-}
-
-// retried are the deliveries of a source that was given back, of which the ledger knows attempts by now.
-func (e *epoch) retried(s *source) map[int64]bool {
-	m := e.member
-	known, err := m.transport.ledger.tried(e.life, m.group.Name)
-	if err != nil {
-		if e.life.Err() == nil {
-			m.transport.logger().Warn("kafkabus: the ledger of attempts cannot be read: they are counted anew", "group", m.group.Name, "error", err)
-		}
-		return s.tried
-	}
-	return known[s.place]
-}
-
 // replace ends a source whose topic was made anew, or has lost its end: what it has handed out are offsets of a
 // log that is no more. Another one begins at the offset.
 func (e *epoch) replace(s *source, first int64) {

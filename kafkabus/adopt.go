@@ -1,0 +1,64 @@
+package kafkabus
+
+import (
+	"math"
+	"time"
+)
+
+// adopt goes on with a source of an earlier generation, whose handlers still run; when they have
+// ended, another one takes its place.
+func (e *epoch) adopt(s *source) {
+	e.add(s)
+	s.move(e)
+	e.running.Go(func() {
+		select {
+		case <-s.closed:
+		case <-e.life.Done():
+			return
+		}
+		if e.hoards(s.place.topic) {
+			pause(e.life, yieldRest) // others may end as well
+			e.renew()
+			return
+		}
+		e.swap(s, s.successor(e, e.retried(s)))
+	})
+}
+
+// yieldRest is between the end of a handler for which a member had kept a partition of too many, and the sharing out.
+const yieldRest = 500 * time.Millisecond
+
+// hoards reports whether the member has more partitions of a topic than others, since it has kept those that it worked on.
+func (e *epoch) hoards(topic string) bool {
+	members, err := e.member.transport.client.membersOf(e.life, e.as.group)
+	if err != nil {
+		return false
+	}
+	own, least := 0, math.MaxInt
+	for i := range members {
+		n := 0
+		for _, p := range members[i].places {
+			if p.topic == topic {
+				n++
+			}
+		}
+		least = min(least, n)
+		if members[i].name == e.as.id {
+			own = n
+		}
+	}
+	return own > least+1
+}
+
+// retried are the deliveries of a source that was given back, of which the ledger knows attempts by now.
+func (e *epoch) retried(s *source) map[int64]bool {
+	m := e.member
+	known, err := m.transport.ledger.tried(e.life, m.group.Name)
+	if err != nil {
+		if e.life.Err() == nil {
+			m.transport.logger().Warn("kafkabus: the ledger of attempts cannot be read: they are counted anew", "group", m.group.Name, "error", err)
+		}
+		return s.tried
+	}
+	return known[s.place]
+}
