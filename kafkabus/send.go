@@ -126,12 +126,36 @@ func (s *sending) send(ctx context.Context, round map[int32][]*parcel) {
 			continue
 		}
 		if len(round) == 1 {
-			s.ask(ctx, ready)
+			s.askAll(ctx, ready)
 			continue
 		}
-		wait.Go(func() { s.ask(ctx, ready) })
+		wait.Go(func() { s.askAll(ctx, ready) })
 	}
 	wait.Wait()
+}
+
+// askAll sends parcels of one leader, which are of different partitions.
+func (s *sending) askAll(ctx context.Context, xs []*parcel) {
+	for len(xs) > 0 {
+		n := fitting(xs)
+		s.ask(ctx, xs[:n])
+		xs = xs[n:]
+	}
+}
+
+// mostRequest is less than a broker takes at once (socket.request.max.bytes, 100 MiB by default). A longer request ends
+// the connection, and nothing is known of it.
+const mostRequest = 32 << 20
+
+// fitting is how many of the parcels go with one request: one at least.
+func fitting(xs []*parcel) int {
+	bytes := xs[0].bytes
+	for i, x := range xs[1:] {
+		if bytes += x.bytes; bytes > mostRequest {
+			return i + 1
+		}
+	}
+	return len(xs)
 }
 
 // ask sends parcels to their leader, and notes what became of them.
