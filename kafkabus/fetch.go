@@ -186,14 +186,20 @@ func (e *epoch) jump(s *source) error {
 	}
 	first := spans[s.place.partition].first
 	s.mu.Lock()
-	lost := first - s.next
-	if lost > 0 {
+	gone := first > s.next
+	lost := s.progress.unfinished(s.next, first)
+	if gone {
 		s.progress.finish(s.next, first)
 		s.next = first
 	}
 	s.mu.Unlock()
-	if lost > 0 {
+	if lost > 0 { // each partition has its number, and Receive tells of the first alone
+		e.member.transport.logger().Warn("kafkabus: "+ErrTrimmed.Error(), "group", e.member.group.Name,
+			"topic", s.place.topic, "partition", s.place.partition, "lost", lost)
 		return fmt.Errorf("%w: %d of them", ErrTrimmed, lost)
+	}
+	if gone {
+		return nil
 	}
 	e.replace(s, first)
 	return nil

@@ -29,6 +29,17 @@ func (p *progress) finished(offset int64) bool {
 	return w < len(p.done) && p.done[w]&(1<<(offset%wordBits)) != 0
 }
 
+// unfinished is how many offsets from one until before another are not finished.
+func (p *progress) unfinished(from, until int64) (n int64) {
+	last := p.last()
+	for o := max(from, p.end); o < min(until, last); o++ {
+		if !p.finished(o) {
+			n++
+		}
+	}
+	return n + max(0, until-max(from, last))
+}
+
 // finish notes offsets from one until before another, and moves the end behind what is finished.
 func (p *progress) finish(from, until int64) {
 	if from <= p.end && until >= p.last() { // all of it, which may be much

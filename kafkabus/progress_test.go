@@ -130,3 +130,15 @@ func FuzzProgress(f *testing.F) {
 		}
 	})
 }
+
+// What is lost is counted without what was finished beyond the end.
+func TestProgressCountsWhatIsNotFinished(t *testing.T) {
+	p := progress{end: 100}
+	p.finish(110, 120)
+	p.finish(200, 201)
+	for _, c := range []struct{ from, until, want int64 }{
+		{100, 100, 0}, {100, 110, 10}, {100, 115, 10}, {115, 130, 10}, {100, 201, 90}, {100, 300, 189}, {90, 101, 1}, {250, 300, 50}, {300, 250, 0},
+	} {
+		require.Equal(t, c.want, p.unfinished(c.from, c.until), "%d to %d", c.from, c.until)
+	}
+}
