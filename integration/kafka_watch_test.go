@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
+	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/kafkabus"
 )
 
@@ -162,4 +164,41 @@ type slowHands struct {
 func (h *slowHands) Handle(ctx context.Context, e eventbus.DomainEvent) error {
 	<-time.After(time.Second + time.Duration(h.begun.Add(1)%10)*100*time.Millisecond)
 	return h.handled.Handle(ctx, e)
+}
+
+// The attempts at an event that is replayed are counted on where the partition is shared out anew between them, as those of
+// any other event.
+func TestKafkaCountsAttemptsAtAReplayOverARebalance(t *testing.T) {
+	t.Parallel()
+	r := newKafkaRig(t)
+	var calls atomic.Int32
+	join := func() *kafkabus.Bus {
+		bus := r.bus(kafkabus.Options{Options: eventbus.Options{Retry: eventbus.RetryPolicy{Attempts: 3, Min: 3 * time.Second, Max: 3 * time.Second}}})
+		_, err := bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"order.#"}, Handler: eventbus.HandlerFunc(
+			func(context.Context, eventbus.DomainEvent) error {
+				calls.Add(1)
+				return errors.New("not yet")
+			},
+		)})
+		require.NoError(t, err)
+		require.NoError(t, bus.Start(t.Context()))
+		return bus
+	}
+	bus := join()
+	q, _ := dlq.Of(bus)
+	letters := func(n int) func() bool {
+		return func() bool {
+			have, err := q.Count(t.Context(), dlq.All)
+			return err == nil && have == n
+		}
+	}
+	require.NoError(t, bus.Publish(t.Context(), eventbus.NewRaw("order.created", "a", "text/plain", []byte("x"))))
+	require.Eventually(t, letters(1), 30*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 3, calls.Load())
+	_, err := q.Replay(t.Context(), dlq.All, dlq.ReplayOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return calls.Load() == 4 }, 20*time.Second, time.Millisecond)
+	join()
+	require.Eventually(t, letters(1), 30*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 6, calls.Load())
 }

@@ -51,7 +51,7 @@ func (e *epoch) hoards(topic string) bool {
 }
 
 // retried are the deliveries of a source that was given back, of which the ledger knows attempts by now.
-func (e *epoch) retried(s *source) map[int64]bool {
+func (e *epoch) retried(s *source) map[string]bool {
 	m := e.member
 	known, err := m.transport.ledger.tried(e.life, m.group.Name)
 	if err != nil {
@@ -60,5 +60,5 @@ func (e *epoch) retried(s *source) map[int64]bool {
 		}
 		return s.tried
 	}
-	return known[s.place]
+	return known
 }

@@ -1,6 +1,7 @@
 package kafkabus
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ func (s *source) delivery(r *record) *engine.Delivery {
 		text.Write(r.header[i].Value)
 	}
 	values := text.String() // all in one piece
-	keyed := false
+	keyed, origin := false, ""
 	for i := range r.header {
 		h := &r.header[i]
 		value := values[:len(h.Value)]
@@ -36,6 +37,8 @@ func (s *source) delivery(r *record) *engine.Delivery {
 		case dueHeader: // see dueOf
 		default:
 			switch h.Key {
+			case originHeader:
+				origin = value
 			case "ce_type":
 				d.Type = value
 			case "ce_subject":
@@ -48,7 +51,7 @@ func (s *source) delivery(r *record) *engine.Delivery {
 		d.Key = string(r.key)
 	}
 	d.Origin = engine.Origin{Topic: s.place.topic, Shard: uint32(s.place.partition), N: uint64(r.offset)}
-	if r.offset < s.opened || s.tried[r.offset] {
+	if r.offset < s.opened || len(s.tried) > 0 && s.tried[cmp.Or(origin, d.Origin.String())] {
 		d.Redelivered = 1
 	}
 	return d

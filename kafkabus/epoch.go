@@ -112,7 +112,7 @@ func (e *epoch) open(ctx context.Context, assigned map[string][]kafka.PartitionA
 				m.transport.logger().Warn("kafkabus: what stands beside a committed offset is not the bus's, and is passed over",
 					"group", m.group.Name, "topic", name, "partition", partition)
 			}
-			fresh = append(fresh, newSource(e, p, k, tried[p]))
+			fresh = append(fresh, newSource(e, p, k, tried))
 		}
 	}
 	e.add(fresh...)

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -100,31 +98,15 @@ func (l *ledger) Save(ctx context.Context, group string, tries map[string]engine
 	return nil
 }
 
-// tried returns the deliveries of a group that the ledger knows, by partition.
-func (l *ledger) tried(ctx context.Context, group string) (map[place]map[int64]bool, error) {
+// tried returns the origins of the deliveries of a group that the ledger knows.
+func (l *ledger) tried(ctx context.Context, group string) (map[string]bool, error) {
 	known, err := l.Load(ctx, group)
 	if err != nil {
 		return nil, err
 	}
-	out := map[place]map[int64]bool{}
+	out := make(map[string]bool, len(known))
 	for origin := range known {
-		if at, offset, ok := parseOrigin(origin); ok {
-			if out[at] == nil {
-				out[at] = map[int64]bool{}
-			}
-			out[at][offset] = true
-		}
+		out[origin] = true
 	}
 	return out, nil
-}
-
-// parseOrigin reads what engine.Origin writes.
-func parseOrigin(s string) (at place, offset int64, ok bool) {
-	parts := strings.Split(s, "/")
-	if len(parts) != 3 {
-		return at, 0, false
-	}
-	partition, err := strconv.ParseInt(parts[1], 10, 32)
-	offset, bad := strconv.ParseInt(parts[2], 10, 64)
-	return place{parts[0], int32(partition)}, offset, err == nil && bad == nil
 }

@@ -15,6 +15,8 @@ const (
 	topicHeader = "eventbus-topic"
 	// dueHeader is the earliest time of a retry, in ms since 1970.
 	dueHeader = "eventbus-due"
+	// originHeader is what the ledger calls a retry or a replay: where it was first.
+	originHeader = "eventbus-origin"
 )
 
 // overhead is what Kafka adds to a record and to a header, at most.

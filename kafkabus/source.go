@@ -14,10 +14,10 @@ import (
 type source struct {
 	member     *member
 	place      place
-	eventTopic string         // of what stands in a topic of events
-	ownGroup   string         // of what stands in the topic of the group alone
-	opened     int64          // what stands before it may have been handed out before
-	tried      map[int64]bool // of what is in the ledger
+	eventTopic string          // of what stands in a topic of events
+	ownGroup   string          // of what stands in the topic of the group alone
+	opened     int64           // what stands before it may have been handed out before
+	tried      map[string]bool // origins of what is in the ledger
 	fed        chan struct{}
 	withdrawn  chan struct{} // closed when it is asked back
 	lost       chan struct{} // closed when others have the partition, or nobody
@@ -59,7 +59,7 @@ const (
 	leastReserve, mostReserve = 16, 2048
 )
 
-func newSource(e *epoch, at place, k known, tried map[int64]bool) *source {
+func newSource(e *epoch, at place, k known, tried map[string]bool) *source {
 	s := &source{
 		member: e.member, epoch: e, place: at, opened: k.open, tried: tried, fed: make(chan struct{}, 1),
 		withdrawn: make(chan struct{}), lost: make(chan struct{}), closed: make(chan struct{}), moved: make(chan struct{}),

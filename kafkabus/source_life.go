@@ -11,7 +11,7 @@ import (
 )
 
 // successor goes on behind what this one has finished. Tried is what was tried of the rest.
-func (s *source) successor(e *epoch, tried map[int64]bool) *source {
+func (s *source) successor(e *epoch, tried map[string]bool) *source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := known{progress{s.progress.end, slices.Clone(s.progress.done)}, s.last, s.handed, s.progress.end}
