@@ -20,16 +20,19 @@ type balancer struct {
 // ProtocolName is what the members of a group must have in common.
 func (balancer) ProtocolName() string { return "eventbus-1" }
 
-// busy are partitions by topic.
-type busy map[string][]int
+// claims are partitions by topic, and the generation that assigned them last.
+type claims map[string]map[int32]int
 
 // UserData says what the member works on, and is to keep. kafka-go asks as it joins the group.
 func (b balancer) UserData() ([]byte, error) {
 	b.member.nominate()
 	b.member.goodbye()
-	all := busy{}
-	for _, p := range b.member.busy() {
-		all[p.topic] = append(all[p.topic], int(p.partition))
+	all := claims{}
+	for p, generation := range b.member.busy() {
+		if all[p.topic] == nil {
+			all[p.topic] = map[int32]int{}
+		}
+		all[p.topic][p.partition] = generation
 	}
 	if len(all) == 0 {
 		return nil, nil
@@ -79,6 +82,12 @@ func outgrown(seen map[string]int, known map[string]topic) bool {
 	return false
 }
 
+// claim is that of a member; who had a partition before others were given it has lost it.
+type claim struct {
+	member     string
+	generation int
+}
+
 func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMemberAssignments {
 	members = slices.Clone(members)
 	slices.SortFunc(members, func(x, y kafka.GroupMember) int { return cmp.Compare(x.ID, y.ID) })
@@ -94,6 +103,7 @@ func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMembe
 		given[p] = true
 	}
 	wanted := map[string][]string{} // members by topic
+	kept := map[place]claim{}
 	for i := range members {
 		x := &members[i]
 		x.Topics = slices.Compact(slices.Sorted(slices.Values(x.Topics)))
@@ -101,18 +111,21 @@ func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMembe
 		for _, name := range x.Topics {
 			wanted[name] = append(wanted[name], x.ID)
 		}
-		var keeps busy
+		var keeps claims
 		if json.Unmarshal(x.UserData, &keeps) != nil {
 			continue
 		}
 		for name, partitions := range keeps {
-			for _, n := range partitions {
-				p := place{name, int32(n)}
-				if slices.Contains(x.Topics, name) && n < known[name].partitions && !given[p] {
-					give(x.ID, p)
+			for n, generation := range partitions {
+				p := place{name, n}
+				if best, ok := kept[p]; slices.Contains(x.Topics, name) && n >= 0 && int(n) < known[name].partitions && (!ok || generation > best.generation) {
+					kept[p] = claim{x.ID, generation}
 				}
 			}
 		}
+	}
+	for p, best := range kept {
+		give(best.member, p)
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		for n := range known[name].partitions {

@@ -1,6 +1,7 @@
 package kafkabus
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/segmentio/kafka-go"
@@ -36,4 +37,23 @@ func TestOnlyTheLeaderLooks(t *testing.T) {
 	require.True(t, m.missed(grown))
 	m.enters("b")
 	require.False(t, m.missed(grown), "another one leads")
+}
+
+// A member that was cut off claims what another one has been given meanwhile: that keeps it.
+func TestTheLatestClaimHolds(t *testing.T) {
+	known := map[string]topic{"order": {partitions: 4}}
+	for _, newest := range []string{"a", "b"} {
+		claim := func(id string, stale, own int) kafka.GroupMember {
+			generation := 5
+			if id == newest {
+				generation = 6
+			}
+			return kafka.GroupMember{ID: id, Topics: []string{"order"}, UserData: fmt.Appendf(nil, `{"order":{"%d":%d,"%d":5}}`, stale, generation, own)}
+		}
+		shared := share([]kafka.GroupMember{claim("a", 3, 0), claim("b", 3, 1), {ID: "c", Topics: []string{"order"}, UserData: []byte(`{"order":[3]}`)}}, known)
+		require.Contains(t, shared[newest]["order"], 3)
+		require.Contains(t, shared["a"]["order"], 0)
+		require.Contains(t, shared["b"]["order"], 1)
+		require.Equal(t, []int{2}, shared["c"]["order"], "what cannot be read is no claim")
+	}
 }

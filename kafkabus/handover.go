@@ -44,13 +44,14 @@ func (m *member) takeOrphans() map[place]*source {
 }
 
 // busy are the partitions that the member works on. At the end of a generation only those are left whose handlers outlast
-// the grace, but the group may ask while one is still beginning or ending.
-func (m *member) busy() (places []place) {
+// the grace, but the group may ask while one is still beginning or ending. Each has the generation that assigned it last.
+func (m *member) busy() map[place]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.used = slices.DeleteFunc(m.used, (*source).ended)
+	places := map[place]int{}
 	for _, s := range m.used {
-		places = append(places, s.place)
+		places[s.place] = max(places[s.place], s.assigned())
 	}
 	return places
 }

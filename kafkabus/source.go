@@ -27,6 +27,7 @@ type source struct {
 
 	mu       sync.Mutex
 	epoch    *epoch        // nil: between two generations
+	latest   int           // generation that has assigned it
 	moved    chan struct{} // closed when there is one again
 	progress progress
 	next     int64 // to be fetched
@@ -61,7 +62,7 @@ const (
 
 func newSource(e *epoch, at place, k known, tried map[string]bool) *source {
 	s := &source{
-		member: e.member, epoch: e, place: at, opened: k.open, tried: tried, fed: make(chan struct{}, 1),
+		member: e.member, epoch: e, latest: e.as.generation, place: at, opened: k.open, tried: tried, fed: make(chan struct{}, 1),
 		withdrawn: make(chan struct{}), lost: make(chan struct{}), closed: make(chan struct{}), moved: make(chan struct{}),
 		progress: k.progress, next: k.end, handed: k.end, open: k.open, last: k.mark, changes: 1, reserve: leastReserve,
 	}

@@ -66,9 +66,16 @@ func (s *source) ended() bool {
 func (s *source) move(e *epoch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch = e
+	s.epoch, s.latest = e, e.as.generation
 	close(s.moved)
 	s.moved = make(chan struct{})
+}
+
+// assigned is the generation that has assigned it last.
+func (s *source) assigned() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest
 }
 
 // over says that the source is, or that it is asked back, if one minds that.
