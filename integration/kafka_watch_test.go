@@ -202,3 +202,29 @@ func TestKafkaCountsAttemptsAtAReplayOverARebalance(t *testing.T) {
 	require.Eventually(t, letters(1), 30*time.Second, 10*time.Millisecond)
 	require.EqualValues(t, 6, calls.Load())
 }
+
+// A group that waits for a member that was killed does not hold up another one that leaves.
+func TestKafkaLeavesAGroupThatWaitsForTheDead(t *testing.T) {
+	t.Parallel()
+	r := newKafkaRig(t)
+	join := func() eventbus.EventBus {
+		bus, err := r.open(eventbus.Options{Group: "shop"})
+		require.NoError(t, err)
+		_, err = bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"order.#"}, Handler: &handled{}})
+		require.NoError(t, err)
+		require.NoError(t, bus.Start(t.Context()))
+		return bus
+	}
+	dies, leaves := join(), join()
+	<-time.After(2 * time.Second) // both are members
+	r.crash(dies)
+	comes := join() // and now all are to join anew
+	<-time.After(time.Second)
+	soon, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	require.NoError(t, leaves.Shutdown(soon))
+	require.NoError(t, comes.Shutdown(t.Context()))
+	gone, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_ = dies.Shutdown(gone) // it is cut off, and has nothing to say
+}

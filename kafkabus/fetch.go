@@ -194,7 +194,7 @@ func (e *epoch) jump(s *source) error {
 	}
 	s.mu.Unlock()
 	if lost > 0 { // each partition has its number, and Receive tells of the first alone
-		e.member.transport.logger().Warn("kafkabus: "+ErrTrimmed.Error(), "group", e.member.group.Name,
+		e.member.transport.logger().Warn("kafkabus: events were deleted before they were handled", "group", e.member.group.Name,
 			"topic", s.place.topic, "partition", s.place.partition, "lost", lost)
 		return fmt.Errorf("%w: %d of them", ErrTrimmed, lost)
 	}

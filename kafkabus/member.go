@@ -27,6 +27,7 @@ type member struct {
 	news      chan struct{} // for Next
 
 	consumer *kafka.ConsumerGroup // of the goroutine, until it has ended
+	wires    wires                // of the consumer
 	failures int                  // of the goroutine, in a row
 	epoch    *epoch               // that began last
 
@@ -173,7 +174,7 @@ func (m *member) enter(topics []string) error {
 	slots := m.slots
 	m.mu.Unlock()
 	c, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: m.groupID(), Brokers: t.options.Brokers, Dialer: t.client.dialer, Topics: slots,
+		ID: m.groupID(), Brokers: t.options.Brokers, Dialer: m.wires.through(t.client.dialer), Topics: slots,
 		GroupBalancers: []kafka.GroupBalancer{balancer{t.client, m}}, HeartbeatInterval: t.options.Heartbeat,
 		SessionTimeout: t.options.Session, RebalanceTimeout: t.options.Session, JoinGroupBackoff: joinRest,
 		StartOffset: kafka.FirstOffset, Timeout: t.options.Session * 2 / 3, // others have our partitions after a session
@@ -252,10 +253,37 @@ func (m *member) end() (err error) {
 		s.lose()
 	}
 	if m.consumer != nil {
-		err = m.consumer.Close()
+		err = m.part()
 	}
 	for _, s := range m.takeOrphans() {
 		s.lose()
 	}
 	return err
 }
+
+// part ends the consumer. kafka-go may be joining, which takes until a member that was killed is given up, and cannot be
+// told to stop: then its connections are closed, and goodbye is said for it, if it is known who it is.
+func (m *member) part() error {
+	parted := make(chan error, 1)
+	go func() { parted <- m.consumer.Close() }()
+	m.mu.Lock()
+	id := m.id
+	m.mu.Unlock()
+	if id == "" {
+		return <-parted
+	}
+	select {
+	case err := <-parted:
+		return err
+	case <-time.After(partTime):
+	}
+	m.wires.cut()
+	err := <-parted
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.life), time.Second)
+	defer cancel()
+	m.leaveAs(ctx, id)
+	return err
+}
+
+// partTime is how long kafka-go may take to leave: a last commit and a goodbye.
+const partTime = 500 * time.Millisecond
