@@ -45,7 +45,10 @@ type (
 	}
 )
 
-func (*deleteRecords) ApiKey() protocol.ApiKey  { return protocol.DeleteRecords }
+//nolint:revive // as protocol.Message has it
+func (*deleteRecords) ApiKey() protocol.ApiKey { return protocol.DeleteRecords }
+
+//nolint:revive // as protocol.Message has it
 func (*deletedRecords) ApiKey() protocol.ApiKey { return protocol.DeleteRecords }
 
 func init() { protocol.Register(&deleteRecords{}, &deletedRecords{}) }
