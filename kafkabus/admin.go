@@ -162,6 +162,7 @@ func hasMembers(group string, n int) error {
 // groupMember is a member of a consumer group, and what is assigned to it.
 type groupMember struct {
 	name   string
+	topics []string // that it wants
 	places []place
 }
 
@@ -190,7 +191,7 @@ func (c *client) membersOf(ctx context.Context, group string) ([]groupMember, er
 }
 
 func groupMemberOf(x *kafka.DescribeGroupsResponseMember) groupMember {
-	m := groupMember{name: x.MemberID}
+	m := groupMember{name: x.MemberID, topics: x.MemberMetadata.Topics}
 	for _, t := range x.MemberAssignments.Topics {
 		for _, partition := range t.Partitions {
 			m.places = append(m.places, place{t.Topic, int32(partition)})

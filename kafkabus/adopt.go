@@ -2,6 +2,7 @@ package kafkabus
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -31,23 +32,29 @@ const yieldRest = 500 * time.Millisecond
 // hoards reports whether the member has more partitions of a topic than others, since it has kept those that it worked on.
 func (e *epoch) hoards(topic string) bool {
 	members, err := e.member.transport.client.membersOf(e.life, e.as.group)
-	if err != nil {
-		return false
-	}
+	return err == nil && uneven(members, e.as.id, topic)
+}
+
+// uneven reports whether one of the members has more partitions of a topic than another one that wants it should leave to it.
+func uneven(members []groupMember, id, topic string) bool {
 	own, least := 0, math.MaxInt
 	for i := range members {
+		m := &members[i]
+		if !slices.Contains(m.topics, topic) {
+			continue
+		}
 		n := 0
-		for _, p := range members[i].places {
+		for _, p := range m.places {
 			if p.topic == topic {
 				n++
 			}
 		}
 		least = min(least, n)
-		if members[i].name == e.as.id {
+		if m.name == id {
 			own = n
 		}
 	}
-	return own > least+1
+	return own > 1 && own-1 > least
 }
 
 // retried are the deliveries of a source that was given back, of which the ledger knows attempts by now.

@@ -57,3 +57,28 @@ func TestTheLatestClaimHolds(t *testing.T) {
 		require.Equal(t, []int{2}, shared["c"]["order"], "what cannot be read is no claim")
 	}
 }
+
+// A member has too many partitions of a topic where another one that wants it has fewer by two.
+func TestAMemberKnowsWhetherItHasTooMany(t *testing.T) {
+	places := func(topic string, n int) (ps []place) {
+		for i := range n {
+			ps = append(ps, place{topic, int32(i)})
+		}
+		return ps
+	}
+	order, both := []string{"order"}, []string{"invoice", "order"}
+	for name, c := range map[string]struct {
+		others []groupMember
+		want   bool
+	}{
+		"alone":                        {nil, false},
+		"one less":                     {[]groupMember{{"b", order, places("order", 3)}}, false},
+		"two less":                     {[]groupMember{{"b", order, places("order", 2)}}, true},
+		"none, which it does not want": {[]groupMember{{"b", []string{"invoice"}, nil}}, false},
+		"others of another topic":      {[]groupMember{{"b", both, places("invoice", 4)}}, true},
+		"more":                         {[]groupMember{{"b", order, places("order", 9)}, {"c", both, places("order", 4)}}, false},
+	} {
+		members := append([]groupMember{{"a", both, places("order", 4)}}, c.others...)
+		require.Equal(t, c.want, uneven(members, "a", "order"), name)
+	}
+}
