@@ -84,6 +84,15 @@ func (c *client) refresh(ctx context.Context) error {
 	return err
 }
 
+// find takes a new picture if the topic is not in that of now: another process may have made it a moment ago.
+func (c *client) find(ctx context.Context, topic string) error {
+	known, err := c.topics(ctx)
+	if err == nil && known[topic].partitions == 0 {
+		err = c.refresh(ctx)
+	}
+	return err
+}
+
 // topic is what the cluster says of one.
 type topic struct {
 	name       string

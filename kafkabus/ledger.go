@@ -68,7 +68,11 @@ func (b *book) forget() {
 // Load returns what is known of the group.
 func (l *ledger) Load(ctx context.Context, group string) (map[string]engine.Tries, error) {
 	b := l.book(group)
-	if err := b.catchUp(ctx); err != nil {
+	err := l.transport.client.find(ctx, b.topic)
+	if err == nil {
+		err = b.catchUp(ctx)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("kafkabus: read the ledger of %s: %w", group, typed(err))
 	}
 	b.mu.Lock()
