@@ -94,10 +94,11 @@ func TestKafkaMemberComesBackToItsHandlers(t *testing.T) {
 	t.Parallel()
 	p := newSlowPair(t)
 	goOn := func(when string) {
+		handled := len(p.quick.times())
 		for i := range 24 {
 			p.publish("order.created", fmt.Sprint(when, i))
 		}
-		require.Eventually(t, func() bool { return len(p.quick.times()) > 0 }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(p.quick.times()) > handled }, 20*time.Second, time.Millisecond)
 	}
 	goOn("before")
 	p.proxy.Cut()
@@ -207,19 +208,31 @@ func TestKafkaCountsAttemptsAtAReplayOverARebalance(t *testing.T) {
 func TestKafkaLeavesAGroupThatWaitsForTheDead(t *testing.T) {
 	t.Parallel()
 	r := newKafkaRig(t)
-	join := func() eventbus.EventBus {
+	join := func(h *handled) eventbus.EventBus {
 		bus, err := r.open(eventbus.Options{Group: "shop"})
 		require.NoError(t, err)
-		_, err = bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"order.#"}, Handler: &handled{}})
+		_, err = bus.Subscribe(t.Context(), eventbus.Subscriber{Name: "mailer", Events: []string{"order.#"}, Handler: h})
 		require.NoError(t, err)
 		require.NoError(t, bus.Start(t.Context()))
 		return bus
 	}
-	dies, leaves := join(), join()
-	<-time.After(2 * time.Second) // both are members
+	first, second := &handled{}, &handled{}
+	dies, leaves := join(first), join(second)
+	require.Eventually(t, func() bool {
+		for i := range 12 {
+			require.NoError(t, leaves.Publish(t.Context(), eventbus.NewRaw("order.created", fmt.Sprint("key", i), "text/plain", []byte("x"))))
+		}
+		return len(first.times()) > 0 && len(second.times()) > 0
+	}, 20*time.Second, 20*time.Millisecond, "both have partitions")
 	r.crash(dies)
-	comes := join() // and now all are to join anew
-	<-time.After(time.Second)
+	comes := join(&handled{})
+	inspector, ok := leaves.(eventbus.Inspector)
+	require.True(t, ok)
+	require.Eventually(t, func() bool {
+		g, err := inspector.Group(t.Context(), "shop.mailer")
+		return err == nil && len(g.Members) == 3
+	}, 20*time.Second, 20*time.Millisecond, "the dead one is a member too")
+	<-time.After(time.Second) // by then all are joining anew, and wait for it
 	soon, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	require.NoError(t, leaves.Shutdown(soon))

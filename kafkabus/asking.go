@@ -8,26 +8,26 @@ import (
 const (
 	// fetchWait is how long a broker holds a fetch that finds nothing, of partitions that had nothing last time.
 	fetchWait = 500 * time.Millisecond
-	// glanceWait is how long it holds one of others.
+	// glanceWait is how long it holds a glance: a fetch of others.
 	glanceWait = 5 * time.Millisecond
 	// waitsPerBroker and glancesPerBroker are under way at once.
 	waitsPerBroker, glancesPerBroker = 2, 2
 )
 
-// asking is what is asked of one broker at once.
+// asking is a fetch from one broker.
 type asking struct {
 	leader int32
 	of     []*source
-	wait   time.Duration
+	wait   time.Duration // for which the broker may hold it
 	glance bool
 }
 
-// line is what is under way to a broker.
+// line is what is under way to a broker, or to nobody, of what has no leader.
 type line struct {
 	waits   int       // fetches that may be held for long
 	until   time.Time // all of them
 	glances int
-	since   time.Time // cold sources wait for glances to end
+	since   time.Time // when cold sources began to wait for glances to end
 }
 
 // claim returns what is to be fetched now, and notes that it is being asked for. The first in turn are others each

@@ -82,8 +82,8 @@ func outgrown(seen map[string]int, known map[string]topic) bool {
 	return false
 }
 
-// claim is that of a member; who had a partition before others were given it has lost it.
-type claim struct {
+// keeper is a member that claims a partition; who had it before another one was given it has lost it.
+type keeper struct {
 	member     string
 	generation int
 }
@@ -103,7 +103,7 @@ func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMembe
 		given[p] = true
 	}
 	wanted := map[string][]string{} // members by topic
-	kept := map[place]claim{}
+	keepers := map[place]keeper{}
 	for i := range members {
 		x := &members[i]
 		x.Topics = slices.Compact(slices.Sorted(slices.Values(x.Topics)))
@@ -116,15 +116,19 @@ func share(members []kafka.GroupMember, known map[string]topic) kafka.GroupMembe
 			continue
 		}
 		for name, partitions := range keeps {
+			if !slices.Contains(x.Topics, name) {
+				continue
+			}
 			for n, generation := range partitions {
 				p := place{name, n}
-				if best, ok := kept[p]; slices.Contains(x.Topics, name) && n >= 0 && int(n) < known[name].partitions && (!ok || generation > best.generation) {
-					kept[p] = claim{x.ID, generation}
+				best, claimed := keepers[p]
+				if n >= 0 && int(n) < known[name].partitions && (!claimed || generation > best.generation) {
+					keepers[p] = keeper{x.ID, generation}
 				}
 			}
 		}
 	}
-	for p, best := range kept {
+	for p, best := range keepers {
 		give(best.member, p)
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {

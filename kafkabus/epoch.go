@@ -34,7 +34,7 @@ type epoch struct {
 	mu      sync.Mutex
 	sources []*source
 	next    *round          // the commit that begins next
-	lines   map[int32]*line // by broker
+	lines   map[int32]*line // by leader
 }
 
 // round is one commit of all sources.
@@ -49,8 +49,9 @@ func newRound() *round { return &round{done: make(chan struct{})} }
 // begin makes the sources of a generation, and lets it run. It returns those that can be handed out.
 func (m *member) begin(ctx context.Context, g *kafka.Generation) ([]*source, error) {
 	e := &epoch{
-		member: m, as: membership{m.groupID(), int(g.ID), g.MemberID}, renewed: make(chan struct{}),
-		withdrawn: make(chan struct{}), hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), over: make(chan struct{}), next: newRound(), lines: map[int32]*line{},
+		member: m, as: membership{m.groupID(), int(g.ID), g.MemberID},
+		renewed: make(chan struct{}), withdrawn: make(chan struct{}), over: make(chan struct{}),
+		hungry: make(chan struct{}, 1), wish: make(chan struct{}, 1), next: newRound(), lines: map[int32]*line{},
 	}
 	e.life, e.end = context.WithCancel(context.Background())
 	e.most.Store(mostAnswer)

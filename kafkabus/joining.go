@@ -22,7 +22,7 @@ func (m *member) nominate() {
 	for i := range m.slots {
 		m.slots[i] = m.wishes[min(i, len(m.wishes)-1)]
 	}
-	m.joined = m.wishes
+	m.joined = m.wishes[:min(len(m.slots), len(m.wishes))]
 }
 
 // wish notes which topics the member is to have, and reports whether the group has been told others, and whether

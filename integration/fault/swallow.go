@@ -24,7 +24,7 @@ const (
 type swallow struct {
 	match   []byte
 	then    Then
-	request bool
+	request bool // it is lost itself
 	done    chan struct{}
 }
 
