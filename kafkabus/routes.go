@@ -3,7 +3,6 @@ package kafkabus
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +72,11 @@ func routeOf(t *kafka.Topic) *route {
 }
 
 // forget has the next look taken anew, after the client was told to look itself.
-func (r *routes) forget() { r.now.Store(nil) }
+func (r *routes) forget() {
+	if p := r.now.Load(); p != nil {
+		r.now.Store(&picture{topics: p.topics})
+	}
+}
 
 // again asks the cluster, and looks.
 func (r *routes) again(ctx context.Context) (*picture, error) {
@@ -85,23 +88,15 @@ func (r *routes) again(ctx context.Context) (*picture, error) {
 }
 
 // partition is that of a key, as Java's client chooses it; messages without one are spread.
-func (r *routes) partition(x *route, key []byte) int32 {
-	if len(key) == 0 {
+func (r *routes) partition(x *route, key string) int32 {
+	if key == "" {
 		return int32(r.spread.Add(1) % uint32(len(x.partitions)))
 	}
-	return int32(kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: key}, x.partitions...))
+	return partitionOf(key, x.partitions)
 }
 
-// shards is into how many parts what is sent is spread: while one is under way, the others collect. Those
-// that two brokers lead go out at once.
-const shards = 2
-
-// Shard is that of the aggregate for good, whoever leads its partition: of one nothing overtakes.
-func (t *transport) Shard(to engine.Address, key string) uint32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(t.target(to)))
-	_, _ = h.Write([]byte(key))
-	return h.Sum32() % shards
+func partitionOf(key string, of []int) int32 {
+	return int32(kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: []byte(key)}, of...))
 }
 
 // target is the topic that stands for the address.

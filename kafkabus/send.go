@@ -80,7 +80,7 @@ func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message
 			s.errs[i] = fmt.Errorf("%w: topic %s is not there yet", engine.ErrNotStored, at.topic)
 			continue
 		}
-		at.partition = t.routes.partition(route, []byte(m.Key))
+		at.partition = t.routes.partition(route, m.Key)
 		r, size := made.record(m)
 		x := open[at]
 		if x == nil || x.bytes+size > parcelBytes {

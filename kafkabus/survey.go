@@ -20,7 +20,11 @@ func (t *transport) Open(ctx context.Context) error {
 	if err := t.client.refresh(ctx); err != nil {
 		return fmt.Errorf("kafkabus: %w", typed(err))
 	}
-	if err := t.verify(ctx); err != nil {
+	err := t.verify(ctx)
+	if err == nil {
+		_, err = t.routes.look(ctx) // so that shards are known from the first event on
+	}
+	if err != nil {
 		return fmt.Errorf("kafkabus: %w", typed(err))
 	}
 	return nil

@@ -16,6 +16,7 @@ type transport struct {
 	options Options
 	client  *client
 	routes  routes
+	homes   homes
 	facts   *facts
 	letters *letterStore
 	ledger  *ledger

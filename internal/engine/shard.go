@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -117,6 +118,7 @@ func (h *shard) flush() {
 		bound.begin(h.sender.context, &h.sender.limits)
 		h.settle(b.parcels, h.send(&bound, &b))
 		bound.end()
+		runtime.Gosched() // callers that were served may have more, which then goes with the next batch
 	}
 }
 
