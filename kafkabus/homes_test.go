@@ -40,7 +40,6 @@ func TestAShardIsForABroker(t *testing.T) {
 		leader := []uint32{7, 8, 7, 9}[partitionOf(fmt.Sprint("order-", i), numbered(4))]
 		require.Equal(t, leader, shard)
 	}
-	require.Equal(t, x.Shard(engine.Address{Topic: "order"}, ""), x.Shard(engine.Address{Topic: "order"}, ""), "as is that of what has no key")
 }
 
 func TestAnAggregateKeepsItsShard(t *testing.T) {

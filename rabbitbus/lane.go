@@ -9,7 +9,7 @@ import (
 
 // lanes is over how many channels what is published is spread. Each confirms in its own
 // time; more of them cost the server more than they gain.
-const lanes = 4
+const lanes = 3
 
 // lane is a channel for publishing. What the server confirms it tells each message; what it
 // returns comes before that, and is kept until the message's sender asks.
