@@ -17,6 +17,7 @@ const (
 // asking is a fetch from one broker.
 type asking struct {
 	leader int32
+	addr   string // of the leader
 	of     []*source
 	wait   time.Duration // for which the broker may hold it
 	glance bool
@@ -58,6 +59,9 @@ func (e *epoch) claim(turn int) (out []asking) {
 		}
 	}
 	ask := func(a asking) {
+		if a.leader >= 0 {
+			a.addr = p.brokers[a.leader]
+		}
 		for _, s := range a.of {
 			s.claim()
 		}

@@ -14,7 +14,7 @@ import (
 // newAskingEpoch has a topic of so many partitions, with one leader, and no source of it yet.
 func newAskingEpoch(partitions int) *epoch {
 	t := &transport{}
-	t.routes.now.Store(&picture{time.Now(), map[string]*route{"order": {numbered(partitions), make([]int32, partitions)}}})
+	t.routes.now.Store(&picture{time.Now(), map[string]*route{"order": {numbered(partitions), make([]int32, partitions)}}, nil})
 	return &epoch{
 		member: &member{transport: t, group: engine.Group{Name: "shop"}}, life: context.Background(),
 		hungry: make(chan struct{}, 1), lines: map[int32]*line{},

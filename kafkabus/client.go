@@ -25,6 +25,7 @@ type client struct {
 	end       context.CancelFunc // of what kafka-go does by itself
 	closed    atomic.Bool
 	forsaken  forsaken
+	readings  readings
 }
 
 // answerTime is how long a broker may take for a request that waits for nothing.
@@ -41,6 +42,7 @@ func newClient(o Options) (*client, error) {
 	t.Context, c.end = context.WithCancel(context.Background())
 	c.transport = candid{t, s}
 	c.api = &kafka.Client{Addr: c.addr, Transport: c}
+	c.readings.client = c
 	return c, nil
 }
 
@@ -68,6 +70,7 @@ func (c *client) close() {
 	c.closed.Store(true)
 	c.end()
 	c.transport.CloseIdleConnections()
+	c.readings.close()
 }
 
 // bounded is a context that ends: kafka-go sets no deadline of its own.

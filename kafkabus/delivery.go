@@ -1,6 +1,7 @@
 package kafkabus
 
 import (
+	"bytes"
 	"cmp"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 // delivery makes one of a record.
 func (s *source) delivery(r *record) *engine.Delivery {
 	d := &engine.Delivery{Receipt: engine.Receipt{N: uint64(r.offset)}}
-	d.Body = r.value
+	d.Body = bytes.Clone(r.value)
 	d.To.Topic, d.To.Group = s.eventTopic, s.ownGroup
 	d.Header = make([]wire.Field, 0, len(r.header))
 	size := 0

@@ -62,33 +62,28 @@ func (e *epoch) fetch(a asking) {
 	request := fetching(a.wait, topics)
 	request.MaxBytes = e.most.Load()
 	began := time.Now()
-	answer, err := e.member.transport.client.RoundTrip(ctx, e.member.transport.client.addr, request)
+	got, err := e.member.transport.client.fetch(ctx, a.addr, request)
 	e.pace(time.Since(began))
-	got, ok := answer.(*fetch.Response)
+	if err == nil && got.code != 0 {
+		err = kafka.Error(got.code)
+	}
 	switch {
 	case e.life.Err() != nil:
 		return
-	case err == nil && !ok:
-		err = errUntold
-	case err == nil && got.ErrorCode != 0:
-		err = kafka.Error(got.ErrorCode)
-	}
-	if err != nil {
+	case err != nil:
 		e.failAll(of, err)
 		return
 	}
 	bad := []*source(nil)
-	for i := range got.Topics {
-		for j := range got.Topics[i].Partitions {
-			x := &got.Topics[i].Partitions[j]
-			s := places[place{got.Topics[i].Topic, x.Partition}]
-			if s == nil {
-				continue
-			}
-			if err := e.take(s, x); err != nil {
-				bad = append(bad, s)
-				s.fail(fmt.Errorf("kafkabus: fetch from %s/%d: %w", s.place.topic, s.place.partition, typed(err)), fetchRest)
-			}
+	for i := range got.parts {
+		x := &got.parts[i]
+		s := places[x.place]
+		if s == nil {
+			continue
+		}
+		if err := e.take(s, x); err != nil {
+			bad = append(bad, s)
+			s.fail(fmt.Errorf("kafkabus: fetch from %s/%d: %w", s.place.topic, s.place.partition, typed(err)), fetchRest)
 		}
 	}
 	if len(bad) > 0 {
@@ -116,25 +111,25 @@ func (e *epoch) pace(took time.Duration) {
 }
 
 // take feeds a source with its part of an answer.
-func (e *epoch) take(s *source, x *fetch.ResponsePartition) error {
-	switch x.ErrorCode {
+func (e *epoch) take(s *source, x *part) error {
+	switch x.code {
 	case 0:
 	case int16(kafka.OffsetOutOfRange):
 		return e.jump(s)
 	default:
-		return kafka.Error(x.ErrorCode)
+		return kafka.Error(x.code)
 	}
 	s.mu.Lock()
 	from := s.next
 	s.headless = time.Time{}
 	s.mu.Unlock()
-	rs, next, err := taken(x, from)
+	rs, next, err := unpack(x.batch, from)
 	some := len(rs) > 0 || next > from
 	if some {
 		s.feed(rs, next)
 	}
 	s.mu.Lock()
-	s.cold = !some && x.HighWatermark <= from // otherwise others have filled the answer
+	s.cold = !some && x.end <= from // otherwise others have filled the answer
 	s.mu.Unlock()
 	return err
 }

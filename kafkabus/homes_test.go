@@ -22,7 +22,7 @@ func (t *transport) leads(leaders ...int32) {
 	if len(leaders) > 0 {
 		topics["x.order"] = &route{numbered(len(leaders)), leaders}
 	}
-	t.routes.now.Store(&picture{time.Now(), topics})
+	t.routes.now.Store(&picture{taken: time.Now(), topics: topics})
 }
 
 // shardsOf are those of 100 aggregates.

@@ -14,7 +14,8 @@ import (
 	"github.com/segmentio/kafka-go/protocol/produce"
 )
 
-// record is one of a partition's log. A value of nil is a tombstone.
+// record is one of a partition's log. A value of nil is a tombstone. Of what was read together others may use the same
+// memory.
 type record struct {
 	offset     int64
 	time       time.Time
@@ -217,20 +218,26 @@ func (c *client) glance(ctx context.Context, topic string, at fetch.RequestParti
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	none := glance{next: at.FetchOffset, end: -1}
-	answer, err := c.RoundTrip(ctx, c.addr, fetching(0, []fetch.RequestTopic{{Topic: topic, Partitions: []fetch.RequestPartition{at}}}))
+	addr, err := c.leader(ctx, place{topic, at.Partition})
 	if err != nil {
 		return none, err
 	}
-	got, ok := answer.(*fetch.Response)
-	if !ok || len(got.Topics) != 1 || len(got.Topics[0].Partitions) != 1 {
+	got, err := c.fetch(ctx, addr, fetching(0, []fetch.RequestTopic{{Topic: topic, Partitions: []fetch.RequestPartition{at}}}))
+	if err != nil {
+		return none, err
+	}
+	if got.code != 0 {
+		return none, kafka.Error(got.code)
+	}
+	if len(got.parts) != 1 {
 		return none, errUntold
 	}
-	p := &got.Topics[0].Partitions[0]
-	if p.ErrorCode != 0 {
-		return none, kafka.Error(p.ErrorCode)
+	p := &got.parts[0]
+	if p.code != 0 {
+		return none, kafka.Error(p.code)
 	}
-	rs, next, err := taken(p, at.FetchOffset)
-	return glance{rs, next, p.HighWatermark}, err
+	rs, next, err := unpack(p.batch, at.FetchOffset)
+	return glance{owned(rs), next, p.end}, err
 }
 
 // fetching is a request to be answered when there is something, or after the wait.
@@ -244,49 +251,4 @@ func wanted(partition int32, from int64) fetch.RequestPartition {
 	return fetch.RequestPartition{
 		Partition: partition, CurrentLeaderEpoch: -1, FetchOffset: from, LogStartOffset: -1, PartitionMaxBytes: portionBytes,
 	}
-}
-
-// taken returns the records of an answer from an offset on, and the offset behind them. Where a batch
-// comes without any, they were compacted away, all of them: it is passed over record by record, as kafka-go
-// does not say where it ends. Where no batch comes the answer had no room left for this partition, and
-// nothing is passed over.
-func taken(p *fetch.ResponsePartition, from int64) (rs []record, next int64, err error) {
-	next = from
-	if p.RecordSet.Records == nil { // others have filled the answer
-		return nil, from, nil
-	}
-	for {
-		r, err := p.RecordSet.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return rs, next, err
-		}
-		x := record{offset: r.Offset, time: r.Time, header: r.Headers}
-		if x.key, err = whole(r.Key); err == nil {
-			x.value, err = whole(r.Value)
-		}
-		if err != nil {
-			return rs, next, err
-		}
-		if x.offset >= from {
-			rs, next = append(rs, x), x.offset+1
-		}
-	}
-	if next == from && from < p.HighWatermark {
-		next++
-	}
-	return rs, next, nil
-}
-
-// whole reads all, and tells nil from empty.
-func whole(b protocol.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
-	}
-	defer func() { _ = b.Close() }()
-	out := make([]byte, b.Len())
-	_, err := io.ReadFull(b, out)
-	return out, err
 }

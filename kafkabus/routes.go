@@ -23,8 +23,9 @@ type routes struct {
 }
 
 type picture struct {
-	taken  time.Time
-	topics map[string]*route
+	taken   time.Time
+	topics  map[string]*route
+	brokers map[int32]string // addresses of leaders
 }
 
 type route struct {
@@ -48,11 +49,14 @@ func (r *routes) look(ctx context.Context) (*picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &picture{time.Now(), make(map[string]*route, len(m.Topics))}
+	p := &picture{time.Now(), make(map[string]*route, len(m.Topics)), make(map[int32]string, len(m.Brokers))}
 	for i := range m.Topics {
 		if t := &m.Topics[i]; t.Error == nil && len(t.Partitions) > 0 {
 			p.topics[t.Name] = routeOf(t)
 		}
+	}
+	for _, b := range m.Brokers {
+		p.brokers[int32(b.ID)] = addressOf(b)
 	}
 	r.now.Store(p)
 	return p, nil
@@ -74,7 +78,7 @@ func routeOf(t *kafka.Topic) *route {
 // forget has the next look taken anew, after the client was told to look itself.
 func (r *routes) forget() {
 	if p := r.now.Load(); p != nil {
-		r.now.Store(&picture{topics: p.topics})
+		r.now.Store(&picture{topics: p.topics, brokers: p.brokers})
 	}
 }
 

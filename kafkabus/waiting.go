@@ -17,7 +17,7 @@ func (w *waiting) len() int { return len(w.heap) }
 
 func (w *waiting) first() time.Time { return w.heap[0].due }
 
-func (w *waiting) push(r *record, due time.Time) { heap.Push(&w.heap, waitingRecord{due, *r}) }
+func (w *waiting) push(r *record, due time.Time) { heap.Push(&w.heap, waitingRecord{due, r.own()}) }
 
 func (w *waiting) pop() record {
 	x, _ := heap.Pop(&w.heap).(waitingRecord)
