@@ -11,7 +11,7 @@ const (
 	// glanceWait is how long it holds a glance: a fetch of others.
 	glanceWait = 5 * time.Millisecond
 	// waitsPerBroker and glancesPerBroker are under way at once.
-	waitsPerBroker, glancesPerBroker = 2, 2
+	waitsPerBroker, glancesPerBroker = 2, 1
 )
 
 // asking is a fetch from one broker.

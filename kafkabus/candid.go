@@ -7,7 +7,7 @@ import (
 	"net"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol/produce"
+	"github.com/segmentio/kafka-go/protocol/rawproduce"
 )
 
 // candid is a Transport that says why it knows of no broker, and by which nobody notices that an authentication
@@ -43,6 +43,6 @@ func (e *awayError) Unwrap() error { return e.said }
 
 // repeatable: the records of a request are read once.
 func repeatable(request kafka.Request) bool {
-	_, records := request.(*produce.Request)
+	_, records := request.(*rawproduce.Request)
 	return !records
 }

@@ -80,7 +80,7 @@ func (c *count) retries(ctx context.Context, at place, k *known, last int64) err
 		next = then
 		for i := range rs {
 			r := &rs[i]
-			switch topic := r.is(topicHeader); {
+			switch topic := r.header.get(topicHeader); {
 			case k.finished(r.offset):
 			case dueOf(r).After(now):
 				c.add(at, topic, eventbus.Backlog{Delayed: 1})

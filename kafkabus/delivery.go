@@ -16,28 +16,29 @@ func (s *source) delivery(r *record) *engine.Delivery {
 	d := &engine.Delivery{Receipt: engine.Receipt{N: uint64(r.offset)}}
 	d.Body = bytes.Clone(r.value)
 	d.To.Topic, d.To.Group = s.eventTopic, s.ownGroup
-	d.Header = make([]wire.Field, 0, len(r.header))
-	size := 0
-	for i := range r.header {
-		size += len(r.header[i].Value)
+	size, n := 0, 0
+	for _, value := range r.header.all() {
+		size += len(value)
+		n++
 	}
+	d.Header = make([]wire.Field, 0, n)
 	var text strings.Builder
 	text.Grow(size)
-	for i := range r.header {
-		text.Write(r.header[i].Value)
+	for _, value := range r.header.all() {
+		text.Write(value)
 	}
 	values := text.String() // all in one piece
-	keyed, origin := false, ""
-	for i := range r.header {
-		h := &r.header[i]
-		value := values[:len(h.Value)]
-		values = values[len(h.Value):]
-		switch h.Key {
+	keyed, origin, at := false, "", 0
+	for name, value := range r.header.all() {
+		name, value := s.name(at, name), values[:len(value)]
+		values = values[len(value):]
+		at++
+		switch name {
 		case topicHeader:
 			d.To.Topic = value
 		case dueHeader: // see dueOf
 		default:
-			switch h.Key {
+			switch name {
 			case originHeader:
 				origin = value
 			case "ce_type":
@@ -45,7 +46,7 @@ func (s *source) delivery(r *record) *engine.Delivery {
 			case "ce_subject":
 				d.Key, keyed = value, true
 			}
-			d.Header = append(d.Header, wire.Field{Name: h.Key, Value: value})
+			d.Header = append(d.Header, wire.Field{Name: name, Value: value})
 		}
 	}
 	if !keyed {
@@ -64,4 +65,22 @@ func milli(value string) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms)
+}
+
+// mostNames is how many names of headers are kept.
+const mostNames = 32
+
+// name is that of a header in such a place: mostly that of the record before, whose memory it has.
+func (s *source) name(at int, name []byte) string {
+	if at < len(s.names) && s.names[at] == string(name) {
+		return s.names[at]
+	}
+	text := string(name)
+	switch {
+	case at < len(s.names):
+		s.names[at] = text
+	case at < mostNames:
+		s.names = append(s.names, text)
+	}
+	return text
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/produce"
+	"github.com/segmentio/kafka-go/protocol/rawproduce"
 
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/internal/engine"
@@ -96,7 +96,7 @@ func rejected(err error) bool { return errors.As(err, new(*rejection)) }
 
 // unsent reports whether nothing can have reached a broker.
 func unsent(err error) bool {
-	var route *produce.Error
+	var route *rawproduce.Error
 	return errors.Is(err, errNotSent) || errors.As(err, &route) ||
 		errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition) || errors.Is(err, protocol.ErrNoLeader)
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/segmentio/kafka-go/protocol/produce"
+	"github.com/segmentio/kafka-go/protocol/rawproduce"
 
 	"github.com/seed-28af575d/eventbus/internal/engine"
 )
@@ -55,7 +56,7 @@ func (f *forsaken) add(portions []*portion, done <-chan struct{}) {
 
 // store has the leader of the portions store them, and returns when it has answered or the context has ended. kafka-go
 // cannot take back a request, and sends it even when its caller has gone.
-func (c *client) store(ctx context.Context, portions []*portion, request *produce.Request) (*produce.Response, error) {
+func (c *client) store(ctx context.Context, portions []*portion, request *rawproduce.Request) (*produce.Response, error) {
 	if err := c.forsaken.settle(ctx, portions); err != nil {
 		return nil, err
 	}

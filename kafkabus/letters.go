@@ -12,8 +12,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/segmentio/kafka-go/protocol"
-
 	"github.com/seed-28af575d/eventbus"
 	"github.com/seed-28af575d/eventbus/dlq"
 	"github.com/seed-28af575d/eventbus/internal/excerpt"
@@ -121,9 +119,8 @@ func (s *letterStore) put(ctx context.Context, l *dlq.Letter) error {
 	}
 	log := s.log(l.Group + "." + l.Subscriber)
 	_, err = s.untilKnown(ctx, func() error {
-		return s.putOnce(ctx, log, record{key: []byte(l.ID), value: body, header: []protocol.Header{
-			{Key: headerStored, Value: strconv.AppendInt(nil, s.now().UnixNano(), 10)},
-		}})
+		stored := headersOf(headerStored, strconv.FormatInt(s.now().UnixNano(), 10))
+		return s.putOnce(ctx, log, record{key: []byte(l.ID), value: body, header: stored})
 	})
 	return err
 }

@@ -92,11 +92,7 @@ func (x *letterIndex) keep(id string, r *record) error {
 		return fmt.Errorf("record at offset %d: its key is not the letter's ID", r.offset)
 	}
 	e := &letterEntry{Head: head, born: r.offset, place: r.offset, size: len(r.value)}
-	for _, h := range r.header {
-		if h.Key == headerStored {
-			e.stored, _ = strconv.ParseInt(string(h.Value), 10, 64) // what cannot be read is the oldest
-		}
-	}
+	e.stored, _ = strconv.ParseInt(r.header.get(headerStored), 10, 64) // what cannot be read is the oldest
 	x.byID[id] = e
 	x.order = append(x.order, e)
 	return nil

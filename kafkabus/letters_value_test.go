@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/segmentio/kafka-go/protocol"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-28af575d/eventbus"
@@ -103,7 +102,7 @@ func TestWhatOthersWriteIsPassedOver(t *testing.T) {
 	b.fill(s, 1)
 	err := b.client.append(t.Context(), s.names.letters("shop.mailer"),
 		record{key: []byte("x"), value: []byte("no letter")}, record{key: []byte("y\x00z"), value: []byte("no claim")},
-		record{key: []byte("w"), value: []byte{}, header: []protocol.Header{{Key: headerStored, Value: []byte("no time")}}})
+		record{key: []byte("w"), value: []byte{}, header: headersOf(headerStored, "no time")})
 	require.NoError(t, err)
 	require.Equal(t, []string{"000000"}, b.list(s, dlq.Filter{}, 9))
 	require.NoError(t, s.Put(t.Context(), lettertwins.Letter(1)))

@@ -13,12 +13,15 @@ import (
 // write stores records in the log, all or none, and waits for a leader where there is none. Where the
 // topic is not there it calls missing. An error that matches eventbus.ErrUnknown means that they may be stored.
 func (s *letterStore) write(ctx context.Context, l *letterLog, missing whenMissing, rs ...record) (*portion, error) {
-	began := time.Now()
-	for {
+	batch, err := s.client.pack(rs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", eventbus.ErrRefused, err)
+	}
+	for began := time.Now(); ; {
 		if err := s.ready(ctx, l, missing); err != nil {
 			return nil, err
 		}
-		p := &portion{topic: l.topic, records: rs}
+		p := &portion{topic: l.topic, batch: batch}
 		sent := time.Now()
 		err := s.client.write(ctx, []*portion{p})
 		if err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 	"github.com/segmentio/kafka-go/protocol/produce"
+	"github.com/segmentio/kafka-go/protocol/rawproduce"
 )
 
 // record is one of a partition's log. A value of nil is a tombstone. Of what was read together others may use the same
@@ -20,14 +21,15 @@ type record struct {
 	offset     int64
 	time       time.Time
 	key, value []byte
-	header     []protocol.Header
+	header     headers
 }
 
 // portion is what is written to one partition, and what became of it.
 type portion struct {
 	topic     string
 	partition int32
-	records   []record
+	batch     []byte    // sealed
+	given     bool      // to a request that nobody waits for any more
 	base      int64     // offset of the first, when they are stored
 	stored    time.Time // when, by the broker's clock, if the topic has its times of that
 	err       error     // as the broker said it
@@ -35,21 +37,19 @@ type portion struct {
 
 // write stores the portions, all of partitions that one broker leads, in one request, on all
 // replicas in sync. An error of the whole, which a portion then has too, may mean anything; see outcome.
-// The records may be written again: kafka-go's are made anew for each call, since it would store
-// records of which it has read keys and values as empty ones.
 func (c *client) write(ctx context.Context, portions []*portion) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	request := &produce.Request{Acks: int16(kafka.RequireAll), Timeout: int32(max(time.Until(deadline).Milliseconds(), 1))}
+	request := &rawproduce.Request{Acks: int16(kafka.RequireAll), Timeout: int32(max(time.Until(deadline).Milliseconds(), 1))}
 	for _, p := range portions {
 		if n := len(request.Topics); n == 0 || request.Topics[n-1].Topic != p.topic {
-			request.Topics = append(request.Topics, produce.RequestTopic{Topic: p.topic})
+			request.Topics = append(request.Topics, rawproduce.RequestTopic{Topic: p.topic})
 		}
 		of := &request.Topics[len(request.Topics)-1]
-		of.Partitions = append(of.Partitions, produce.RequestPartition{Partition: p.partition, RecordSet: protocol.RecordSet{
-			Attributes: compressions[c.options.Compression], Records: &writing{records: p.records},
-		}})
+		of.Partitions = append(of.Partitions, rawproduce.RequestPartition{
+			Partition: p.partition, RecordSet: protocol.RawRecordSet{Reader: bytes.NewReader(p.batch)},
+		})
 	}
 	stored, err := c.store(ctx, portions, request)
 	if err != nil {
@@ -62,6 +62,21 @@ func (c *client) write(ctx context.Context, portions []*portion) error {
 		p.read(stored)
 	}
 	return nil
+}
+
+// pack makes a batch of records. One without a time has that of now.
+func (c *client) pack(rs []record) ([]byte, error) {
+	var p packing
+	now := time.Now()
+	for i := range rs {
+		r := &rs[i]
+		at := r.time
+		if at.IsZero() {
+			at = now
+		}
+		p.record(at, r.key, r.value, r.header)
+	}
+	return p.seal(compressions[c.options.Compression])
 }
 
 // appendedError is that of a batch which the leader had stored, but perhaps no other broker.
@@ -104,42 +119,13 @@ func said(code int16, text string) error {
 	return kafka.Error(code)
 }
 
-// writing hands kafka-go the records of a portion, which it reads one after the other: what it is handed
-// is valid until the next.
-type writing struct {
-	records    []record
-	next       int
-	record     kafka.Record
-	key, value text
-}
-
-// text is what kafka.NewBytes makes, without memory of its own each time.
-type text struct{ bytes.Reader }
-
-func (*text) Close() error { return nil }
-
-// of returns the bytes, and nil for nil.
-func (t *text) of(b []byte) kafka.Bytes {
-	if b == nil {
-		return nil
-	}
-	t.Reset(b)
-	return t
-}
-
-func (w *writing) ReadRecord() (*kafka.Record, error) {
-	if w.next == len(w.records) {
-		return nil, io.EOF
-	}
-	r := &w.records[w.next]
-	w.next++
-	w.record = kafka.Record{Time: r.time, Key: w.key.of(r.key), Value: w.value.of(r.value), Headers: r.header}
-	return &w.record, nil
-}
-
 // append stores records in a topic of one partition.
 func (c *client) append(ctx context.Context, topic string, rs ...record) error {
-	p := &portion{topic: topic, records: rs}
+	batch, err := c.pack(rs)
+	if err != nil {
+		return err
+	}
+	p := &portion{topic: topic, batch: batch}
 	if err := c.write(ctx, []*portion{p}); err != nil {
 		return err
 	}

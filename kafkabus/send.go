@@ -35,6 +35,8 @@ func (t *transport) Send(ctx context.Context, ms []engine.Message) []error {
 // partition goes with the next.
 type sending struct {
 	transport *transport
+	messages  []engine.Message
+	now       time.Time
 	rounds    []map[int32][]*parcel // by leader
 	failed    map[place]bool        // partitions of which nothing more is sent
 	mu        sync.Mutex
@@ -51,8 +53,8 @@ type place struct {
 // parcel is a portion, and which messages it is of.
 type parcel struct {
 	portion
-	index []int
-	bytes int
+	packing packing
+	index   []int
 }
 
 // parcelBytes is less than a broker takes at once by default, 1 MiB with what Kafka adds.
@@ -60,10 +62,9 @@ const parcelBytes = 900 << 10
 
 // plan puts the messages where they belong.
 func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message) *sending {
-	s := &sending{transport: t, failed: map[place]bool{}, errs: make([]error, len(ms))}
+	s := &sending{transport: t, messages: ms, now: time.Now(), failed: map[place]bool{}, errs: make([]error, len(ms))}
 	open := map[place]*parcel{}
 	count := map[place]int{}
-	made := newMaking(ms, time.Now())
 	var to engine.Address
 	var at place
 	for i := range ms {
@@ -81,9 +82,9 @@ func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message
 			continue
 		}
 		at.partition = t.routes.partition(route, m.Key)
-		r, size := made.record(m)
+		packed, size := measure(m)
 		x := open[at]
-		if x == nil || x.bytes+size > parcelBytes {
+		if x == nil || len(x.packing.data)+size > parcelBytes {
 			x = newParcel(at, len(ms)/len(route.leaders))
 			open[at] = x
 			n := count[at]
@@ -94,17 +95,25 @@ func (t *transport) plan(p *picture, wrong map[string]error, ms []engine.Message
 			leader := route.leaders[at.partition]
 			s.rounds[n][leader] = append(s.rounds[n][leader], x)
 		}
-		x.records, x.index, x.bytes = append(x.records, r), append(x.index, i), x.bytes+size
+		x.packing.message(packed, s.now)
+		x.index = append(x.index, i)
 	}
 	return s
 }
 
-// newParcel has room for about so many records.
+// newParcel has room for about so many messages.
 func newParcel(at place, about int) *parcel {
 	about += about/2 + 1
-	return &parcel{
-		portion: portion{topic: at.topic, partition: at.partition, records: make([]record, 0, about)}, index: make([]int, 0, about),
-	}
+	return &parcel{portion: portion{topic: at.topic, partition: at.partition}, packing: packing{data: spare.take()}, index: make([]int, 0, about)}
+}
+
+// single is a parcel of one message.
+func (s *sending) single(at *parcel, i int) *parcel {
+	x := newParcel(place{at.topic, at.partition}, 0)
+	packed, _ := measure(&s.messages[i])
+	x.packing.message(packed, s.now)
+	x.index = append(x.index, i)
+	return x
 }
 
 // send sends a round, to all leaders at once.
@@ -149,9 +158,9 @@ const mostRequest = 32 << 20
 
 // fitting is how many of the parcels go with one request: one at least.
 func fitting(xs []*parcel) int {
-	bytes := xs[0].bytes
+	bytes := len(xs[0].packing.data)
 	for i, x := range xs[1:] {
-		if bytes += x.bytes; bytes > mostRequest {
+		if bytes += len(x.packing.data); bytes > mostRequest {
 			return i + 1
 		}
 	}
@@ -160,13 +169,9 @@ func fitting(xs []*parcel) int {
 
 // ask sends parcels to their leader, and notes what became of them.
 func (s *sending) ask(ctx context.Context, xs []*parcel) {
-	portions := make([]*portion, len(xs))
-	for i, x := range xs {
-		portions[i] = &x.portion
-	}
-	_ = s.transport.client.write(ctx, portions) // each portion has it
+	s.write(ctx, xs)
 	for _, x := range xs {
-		if code(x.err) == kafka.MessageSizeTooLarge && len(x.records) > 1 {
+		if code(x.err) == kafka.MessageSizeTooLarge && len(x.index) > 1 {
 			s.oneByOne(ctx, x)
 			continue
 		}
@@ -176,11 +181,33 @@ func (s *sending) ask(ctx context.Context, xs []*parcel) {
 	}
 }
 
+// write has parcels stored. Each has then what became of it.
+func (s *sending) write(ctx context.Context, xs []*parcel) {
+	portions := make([]*portion, 0, len(xs))
+	for _, x := range xs {
+		if x.batch, x.err = x.packing.seal(compressions[s.transport.options.Compression]); x.err != nil {
+			x.err = fmt.Errorf("%w: %w", eventbus.ErrRefused, x.err)
+			continue
+		}
+		portions = append(portions, &x.portion)
+	}
+	if len(portions) == 0 {
+		return
+	}
+	err := s.transport.client.write(ctx, portions) // each portion has it
+	for _, x := range xs {
+		if err == nil { // otherwise it may be sent yet
+			spare.put(x.packing.data)
+		}
+		x.batch, x.packing = nil, packing{}
+	}
+}
+
 // oneByOne finds out which of a parcel are too large for the topic: the broker takes all or none.
 func (s *sending) oneByOne(ctx context.Context, x *parcel) {
-	for i := range x.records {
-		one := &parcel{portion: portion{topic: x.topic, partition: x.partition, records: x.records[i : i+1]}, index: x.index[i : i+1]}
-		_ = s.transport.client.write(ctx, []*portion{&one.portion})
+	for i, message := range x.index {
+		one := s.single(x, message)
+		s.write(ctx, []*parcel{one})
 		if one.err == nil {
 			continue
 		}
@@ -229,4 +256,22 @@ func (s *sending) outcomes() []error {
 		}
 	}
 	return nil
+}
+
+// spare is memory of batches that were sent.
+var spare spares
+
+type spares struct{ pool sync.Pool }
+
+func (s *spares) take() []byte {
+	if b, ok := s.pool.Get().(*[]byte); ok {
+		return *b
+	}
+	return nil
+}
+
+func (s *spares) put(b []byte) {
+	if cap(b) <= parcelBytes {
+		s.pool.Put(&b)
+	}
 }

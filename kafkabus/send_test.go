@@ -10,7 +10,7 @@ import (
 func TestRequestsFitTheBroker(t *testing.T) {
 	parcels := func(sizes ...int) (xs []*parcel) {
 		for _, size := range sizes {
-			xs = append(xs, &parcel{bytes: size})
+			xs = append(xs, &parcel{packing: packing{data: make([]byte, size)}})
 		}
 		return xs
 	}

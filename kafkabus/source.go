@@ -45,6 +45,7 @@ type source struct {
 	rests    time.Time // until when nothing is fetched
 	headless time.Time // since when nobody leads the partition
 	err      error     // to be told once
+	names    []string  // of the headers of the last delivery, by place
 	clean    bool      // nothing that was handed out is suspect any more
 }
 

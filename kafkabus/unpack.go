@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
@@ -90,7 +91,7 @@ func (b *batch) records(rs []record, from int64) ([]record, error) {
 		return rs, fmt.Errorf("%d records in %d bytes", n, len(body))
 	}
 	rest := reader{rest: body}
-	headers := headers{records: n}
+	rs = slices.Grow(rs, n)
 	for range n {
 		x := reader{rest: rest.bytes(rest.varint())}
 		x.bytes(1) // attributes, of which there are none
@@ -98,7 +99,7 @@ func (b *batch) records(rs []record, from int64) ([]record, error) {
 		r := record{offset: b.first() + x.varint(), time: b.time(at)}
 		r.key = x.text()
 		r.value = x.text()
-		r.header = headers.read(&x)
+		r.header = x.rest
 		if rest.short || x.short {
 			return rs, io.ErrUnexpectedEOF
 		}
@@ -131,47 +132,11 @@ func (b *batch) unpacked() ([]byte, error) {
 	return out, nil
 }
 
-// headers makes those of a batch's records, which mostly have the same names.
-type headers struct {
-	records int
-	room    []protocol.Header
-	last    []protocol.Header
-}
-
-func (h *headers) read(x *reader) []protocol.Header {
-	n := x.varint()
-	if n <= 0 || n > int64(len(x.rest))/2 { // each takes two bytes at least
-		x.short = x.short || n != 0
-		return nil
-	}
-	if int64(cap(h.room)-len(h.room)) < n {
-		h.room = make([]protocol.Header, 0, max(int(n), min(int(n)*h.records, 1024)))
-	}
-	from := len(h.room)
-	for i := range n {
-		name, value := x.text(), x.text()
-		h.room = append(h.room, protocol.Header{Key: h.name(int(i), name), Value: value})
-	}
-	h.last = h.room[from:len(h.room):len(h.room)]
-	return h.last
-}
-
-// name is that of the record before, if it is the same.
-func (h *headers) name(i int, name []byte) string {
-	if i < len(h.last) && h.last[i].Key == string(name) {
-		return h.last[i].Key
-	}
-	return string(name)
-}
-
 // own returns the record with memory of its own, to be kept longer than others that were read with it.
 func (r *record) own() record {
 	x := *r
 	x.key, x.value = bytes.Clone(r.key), bytes.Clone(r.value)
-	x.header = make([]protocol.Header, len(r.header))
-	for i, h := range r.header {
-		x.header[i] = protocol.Header{Key: h.Key, Value: bytes.Clone(h.Value)}
-	}
+	x.header = bytes.Clone(r.header)
 	return x
 }
 

@@ -4,20 +4,43 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-28af575d/eventbus/internal/engine"
+	"github.com/seed-28af575d/eventbus/internal/wire"
 )
+
+// foreign hands kafka-go records of ours.
+type foreign struct {
+	rs []record
+}
+
+func (f *foreign) ReadRecord() (*kafka.Record, error) {
+	if len(f.rs) == 0 {
+		return nil, io.EOF
+	}
+	r := f.rs[0]
+	f.rs = f.rs[1:]
+	x := &kafka.Record{Time: r.time, Key: kafka.NewBytes(r.key), Value: kafka.NewBytes(r.value)}
+	for name, value := range r.header.all() {
+		x.Headers = append(x.Headers, kafka.Header{Key: string(name), Value: value})
+	}
+	return x, nil
+}
 
 // packed is a batch as kafka-go writes it, that begins at an offset.
 func packed(tb testing.TB, first int64, how protocol.Attributes, rs []record) []byte {
 	tb.Helper()
 	var out bytes.Buffer
-	set := protocol.RecordSet{Version: 2, Attributes: how, Records: &writing{records: rs}}
+	set := protocol.RecordSet{Version: 2, Attributes: how, Records: &foreign{rs}}
 	_, err := set.WriteTo(&out)
 	require.NoError(tb, err)
 	b := out.Bytes()[4:] // behind the length of all batches
@@ -46,9 +69,11 @@ func numberedRecords(r *rand.Rand, first int64, n int) []record {
 	rs := make([]record, n)
 	for i := range rs {
 		rs[i] = record{offset: first + int64(i), time: time.UnixMilli(1_700_000_000_000 + r.Int64N(100_000)), key: some(), value: some()}
+		var pairs []string
 		for j := range r.IntN(12) {
-			rs[i].header = append(rs[i].header, protocol.Header{Key: []string{"ce_id", "ce_type", "x", ""}[(j+r.IntN(2))%4], Value: some()})
+			pairs = append(pairs, []string{"ce_id", "ce_type", "x", ""}[(j+r.IntN(2))%4], string(some()))
 		}
+		rs[i].header = headersOf(pairs...)
 	}
 	return rs
 }
@@ -76,6 +101,63 @@ func TestWhatKafkaGoPacksIsUnpacked(t *testing.T) {
 	}
 }
 
+// What is packed is what kafka-go would have written, to the byte; compressed, kafka-go reads it.
+func TestRecordsArePackedAsKafkaGoDoes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for name, how := range compressions {
+		t.Run(name, func(t *testing.T) {
+			for n := 1; n < 300; n += 37 {
+				rs := numberedRecords(r, 0, n)
+				c := client{options: Options{Compression: name}}
+				got, err := c.pack(rs)
+				require.NoError(t, err)
+				require.Equal(t, len(got)-4, int(binary.BigEndian.Uint32(got)))
+				again, _, err := unpack(got[4:], 0)
+				require.NoError(t, err)
+				require.Equal(t, rs, again)
+				if how == 0 {
+					require.Equal(t, packed(t, 0, how, rs), got[4:])
+				}
+				var set protocol.RecordSet
+				_, err = set.ReadFrom(bytes.NewReader(got))
+				require.NoError(t, err)
+				for i := range rs {
+					x, err := set.Records.ReadRecord()
+					require.NoError(t, err)
+					require.Equal(t, rs[i].offset, x.Offset)
+					require.True(t, rs[i].time.Equal(x.Time))
+				}
+			}
+		})
+	}
+}
+
+func TestAMessageIsARecord(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	header := []wire.Field{{Name: "ce_id", Value: "1"}, {Name: "ce_x", Value: strings.Repeat("x", 200)}}
+	event := engine.Message{To: engine.Address{Topic: "order"}, Key: "o-1", Header: header, Body: []byte("{}")}
+	move := event
+	move.To.Group, move.NotBefore, move.Key, move.Body = "g", now.Add(time.Microsecond), "", nil
+	var p packing
+	size := packingHead
+	for _, m := range []*engine.Message{&event, &move} {
+		x, about := measure(m)
+		p.message(x, now)
+		size += about
+		require.LessOrEqual(t, len(p.data), size, "no larger than was said")
+		require.Greater(t, len(p.data), size-2*overhead)
+	}
+	data, err := p.seal(0)
+	require.NoError(t, err)
+	rs, _, err := unpack(data[4:], 0)
+	require.NoError(t, err)
+	require.Equal(t, []record{
+		{time: now, key: []byte("o-1"), value: []byte("{}"), header: headersOf("ce_id", "1", "ce_x", strings.Repeat("x", 200))},
+		{offset: 1, time: now, header: headersOf("ce_id", "1", "ce_x", strings.Repeat("x", 200), topicHeader, "order", dueHeader, "1700000000001")},
+	}, rs)
+	require.Len(t, header, 2, "the caller's is as it was")
+}
+
 func TestAnAnswerThatWasCutShort(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	first, second := numberedRecords(r, 5, 9), numberedRecords(r, 14, 9)
@@ -97,7 +179,7 @@ func TestAnAnswerThatWasCutShort(t *testing.T) {
 
 // What compaction has left of a batch keeps its offsets, and the batch its end.
 func TestACompactedBatch(t *testing.T) {
-	rs := []record{{offset: 5, time: time.UnixMilli(7), value: []byte("a")}}
+	rs := []record{{offset: 5, time: time.UnixMilli(7), value: []byte("a"), header: headersOf()}}
 	b := packed(t, 5, 0, rs)
 	binary.BigEndian.PutUint32(b[23:], 94)
 	got, next, err := unpack(sealed(b), 3)
@@ -160,12 +242,12 @@ func TestABatchThatCannotBeRead(t *testing.T) {
 }
 
 func TestARecordOfItsOwnOutlivesTheAnswer(t *testing.T) {
-	b := packed(t, 0, 0, []record{{key: []byte("k"), value: []byte("v"), header: []protocol.Header{{Key: "h", Value: []byte("w")}}}})
+	b := packed(t, 0, 0, []record{{key: []byte("k"), value: []byte("v"), header: headersOf("h", "w")}})
 	got, _, err := unpack(b, 0)
 	require.NoError(t, err)
 	own := got[0].own()
 	clear(b)
-	require.Equal(t, "kvw", string(own.key)+string(own.value)+string(own.header[0].Value))
+	require.Equal(t, "kvw", string(own.key)+string(own.value)+own.header.get("h"))
 	require.NotEqual(t, own, got[0])
 }
 

@@ -53,17 +53,7 @@ func (h *waitingHeap) Pop() any {
 }
 
 // dueOf is the earliest time of a retry.
-func dueOf(r *record) time.Time { return milli(r.is(dueHeader)) }
-
-// is returns the value of a header, or "".
-func (r *record) is(name string) string {
-	for i := range r.header {
-		if r.header[i].Key == name {
-			return string(r.header[i].Value)
-		}
-	}
-	return ""
-}
+func dueOf(r *record) time.Time { return milli(r.header.get(dueHeader)) }
 
 // size is about what a record takes in memory.
-func (r *record) size() int { return len(r.value) + len(r.key) + 64*len(r.header) }
+func (r *record) size() int { return len(r.value) + len(r.key) + 2*len(r.header) + 256 }
