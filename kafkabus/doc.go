@@ -52,7 +52,7 @@
 //
 // # Connections
 //
-// They are kafka-go's, made when they are needed, and a bus has its own. Nothing of kafka-go is in
-// the API. All methods may be called concurrently. Names, headers and records, for programs in
+// They are made when they are needed, and a bus has its own: for what it stores and asks those of
+// kafka-go, for what it reads one more or two for each broker. Nothing of kafka-go is in the API. All methods may be called concurrently. Names, headers and records, for programs in
 // other languages, are in docs/wire-kafka.md; settings, rights and limits in docs/kafka.md.
 package kafkabus

@@ -29,7 +29,6 @@ type portion struct {
 	topic     string
 	partition int32
 	batch     []byte    // sealed
-	given     bool      // to a request that nobody waits for any more
 	base      int64     // offset of the first, when they are stored
 	stored    time.Time // when, by the broker's clock, if the topic has its times of that
 	err       error     // as the broker said it
